@@ -1,0 +1,267 @@
+package segment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/bobbin-log/bobbin/segment/vfs"
+)
+
+// fileSegment keeps its bytes in one file, from the first byte of it on, and
+// nothing else: a Kafka .log file is one. Append is one pwritev at Size; an
+// Extent is a range of the file, for sendfile.
+//
+// What an error means is decided here once, for the engine and for every fault
+// test:
+//
+//   - A write that finds the device full is undone: the file is cut back to
+//     Size, and the same Append may be tried again when there is room.
+//   - After any other failed write, or if undoing fails, nobody knows what the
+//     file holds past Size. Append and Sync fail for good.
+//   - After a failed sync the kernel has dropped pages that it could not write
+//     and reports the error once: a second sync would lie. Append and Sync fail
+//     for good.
+//
+// Bytes below Size can be read through all of that.
+type fileSegment struct {
+	span
+	f        vfs.File
+	readOnly bool
+
+	// length is the file's own length, never less than Size; what lies between
+	// is reserved room, or bytes that do not count. Owned by the appender.
+	length int64
+	// stale says that bytes past Size may be other than zero, so that they
+	// must be cut off before anything is added. Owned by the appender.
+	stale bool
+	// sealed is owned by the appender.
+	sealed bool
+
+	// failed is the first error that made the segment fail for good.
+	failed atomic.Pointer[error]
+	// syncing admits one Sync at a time: the kernel tells only one of two
+	// callers that a sync failed. A channel, not a mutex: it is held across
+	// I/O, which may wait in virtual time.
+	syncing chan struct{}
+}
+
+func openFile(fs vfs.FS, path string, o Options) (Segment, error) {
+	s := &fileSegment{readOnly: o.ReadOnly, syncing: make(chan struct{}, 1)}
+	var err error
+	switch {
+	case o.Create && o.ReadOnly:
+		return nil, fmt.Errorf("segment: %s: cannot be created for reading alone", path)
+	case o.Create:
+		s.f, err = fs.Create(path)
+	case o.ReadOnly:
+		s.f, err = fs.OpenRead(path)
+	default:
+		s.f, err = fs.Open(path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if o.Create {
+		err = s.reserve(o.PreallocBytes)
+		if err != nil {
+			// The name is ours: leave nothing in the way of the next try.
+			return nil, errors.Join(err, s.f.Close(), fs.Remove(path))
+		}
+		return s, nil
+	}
+	if err := s.adopt(path, o.Size); err != nil {
+		return nil, errors.Join(err, s.f.Close())
+	}
+	return s, nil
+}
+
+// reserve gives a new file its room.
+func (s *fileSegment) reserve(bytes int64) error {
+	if bytes <= 0 {
+		return nil
+	}
+	if err := s.f.Preallocate(bytes); err != nil {
+		return err
+	}
+	s.length = bytes
+	return nil
+}
+
+// adopt takes over a file that is there: size bytes of it, or all.
+func (s *fileSegment) adopt(path string, size int64) error {
+	var err error
+	if s.length, err = s.f.Size(); err != nil {
+		return err
+	}
+	if size < 0 {
+		size = s.length
+	}
+	if size > s.length {
+		return fmt.Errorf("%w: %s has %d bytes, and %d should be there", ErrShort, path, s.length, size)
+	}
+	s.size.Store(size)
+	s.stale = size < s.length
+	return nil
+}
+
+// Append implements [Segment].
+func (s *fileSegment) Append(bufs [][]byte) (int64, error) {
+	if err := s.enter(); err != nil {
+		return 0, err
+	}
+	defer s.pin.Release(0)
+	if err := s.appendable(); err != nil {
+		return 0, err
+	}
+	pos := s.size.Load()
+	written, err := s.f.WriteAt(bufs, pos)
+	s.length = max(s.length, pos+written)
+	if err != nil {
+		return 0, s.undo(pos, written, err)
+	}
+	// Published after the write: whoever sees the size can read the bytes.
+	s.size.Store(pos + written)
+	return pos, nil
+}
+
+// appendable says why nothing can be added, and makes room at the end if bytes
+// that do not count are in the way.
+func (s *fileSegment) appendable() error {
+	switch {
+	case s.readOnly || s.sealed:
+		return fmt.Errorf("%w: %s", ErrSealed, s.f.Name())
+	case s.failed.Load() != nil:
+		return *s.failed.Load()
+	case s.stale:
+		return s.trim()
+	}
+	return nil
+}
+
+// undo takes back a write that failed half way.
+func (s *fileSegment) undo(pos, written int64, err error) error {
+	if !errors.Is(err, vfs.ErrNoSpace) {
+		return s.fail(err)
+	}
+	if written == 0 {
+		return err
+	}
+	if back := s.f.Truncate(pos); back != nil {
+		return s.fail(errors.Join(err, back))
+	}
+	s.length = pos
+	return err
+}
+
+// trim cuts off everything past Size. Nobody holds an Extent there.
+func (s *fileSegment) trim() error {
+	size := s.size.Load()
+	if s.length > size {
+		if err := s.f.Truncate(size); err != nil {
+			return s.fail(err)
+		}
+		s.length = size
+	}
+	s.stale = false
+	return nil
+}
+
+// fail makes err, or the error that came before it, the end of all writing.
+func (s *fileSegment) fail(err error) error {
+	err = fmt.Errorf("segment: failed for good: %w", err)
+	s.failed.CompareAndSwap(nil, &err)
+	return *s.failed.Load()
+}
+
+// Extent ignores ctx: nothing of a file is ever waited for here.
+func (s *fileSegment) Extent(_ context.Context, pos, n int64) (Extent, error) {
+	held, err := s.hold(pos, n)
+	if held == 0 {
+		return Extent{}, err
+	}
+	return FileExtent(s.f, pos, held, &s.pin, pos+held), nil
+}
+
+// ReadAt implements [Segment].
+func (s *fileSegment) ReadAt(p []byte, pos int64) (int, error) {
+	held, err := s.hold(pos, int64(len(p)))
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	if held > 0 {
+		n, err = s.f.ReadAt(p[:held], pos)
+		s.pin.Release(pos + held)
+	}
+	switch {
+	case errors.Is(err, io.EOF) && int64(n) < held:
+		// The file is shorter than Size: somebody else has cut it.
+		return n, io.ErrUnexpectedEOF
+	case err != nil && !errors.Is(err, io.EOF):
+		return n, err
+	case n < len(p):
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// Size implements [Segment].
+func (s *fileSegment) Size() int64 { return s.size.Load() }
+
+// Sync implements [Segment].
+func (s *fileSegment) Sync() error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.pin.Release(0)
+	s.syncing <- struct{}{}
+	defer func() { <-s.syncing }()
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	if err := s.f.Sync(); err != nil {
+		return s.fail(err)
+	}
+	return nil
+}
+
+// Seal implements [Segment].
+func (s *fileSegment) Seal() error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.pin.Release(0)
+	if s.readOnly {
+		return fmt.Errorf("%w: %s", ErrSealed, s.f.Name())
+	}
+	s.sealed = true
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	return s.trim()
+}
+
+// Truncate implements [Segment].
+func (s *fileSegment) Truncate(size int64) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.pin.Release(0)
+	if s.readOnly {
+		return fmt.Errorf("%w: %s", ErrSealed, s.f.Name())
+	}
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	if err := s.cut(size); err != nil {
+		return err
+	}
+	s.sealed = false
+	return s.trim()
+}
+
+// Close implements [Segment].
+func (s *fileSegment) Close() error { return s.pin.Close(s.f.Close) }

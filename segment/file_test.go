@@ -1,0 +1,361 @@
+package segment_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/bobbin-log/bobbin/segment"
+	"github.com/bobbin-log/bobbin/segment/vfs"
+)
+
+// forEachDurable runs test for the designs whose bytes outlive the process.
+func forEachDurable(t *testing.T, test func(t *testing.T, s subject)) {
+	forEach(t, func(t *testing.T, s subject) {
+		if s.Durable {
+			test(t, s)
+		}
+	})
+}
+
+// put makes the segment's file with the given content.
+func (s subject) put(t testing.TB, content string) {
+	t.Helper()
+	f, err := s.fs.Create(s.path())
+	if err == nil {
+		_, err = f.WriteAt([][]byte{[]byte(content)}, 0)
+	}
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// get returns what the segment's file holds, all of it.
+func (s subject) get(t testing.TB) string {
+	t.Helper()
+	f, err := s.fs.OpenRead(s.path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	n, err := f.Size()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := make([]byte, n)
+	if got, err := f.ReadAt(p, 0); int64(got) != n {
+		t.Fatalf("read %d of %d bytes: %v", got, n, err)
+	}
+	return string(p)
+}
+
+func TestCreateExisting(t *testing.T) {
+	forEachDurable(t, func(t *testing.T, s subject) {
+		s.put(t, "precious")
+		if _, err := s.Open(s.fs, s.path(), segment.Options{Create: true}); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("Open with Create: %v", err)
+		}
+		if got := s.get(t); got != "precious" {
+			t.Errorf("the file now holds %q", got)
+		}
+	})
+}
+
+func TestReopen(t *testing.T) {
+	forEachDurable(t, func(t *testing.T, s subject) {
+		seg := s.create(t)
+		add(t, seg, "01234", "56789")
+		if err := seg.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			size int64
+			want string
+		}{{-1, "0123456789"}, {10, "0123456789"}, {7, "0123456"}, {0, ""}} {
+			seg := s.open(t, segment.Options{Size: c.size})
+			if got := all(t, seg); got != c.want {
+				t.Errorf("opened with Size %d: %q, want %q", c.size, got, c.want)
+			}
+			if err := seg.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := s.get(t); got != "0123456789" {
+			t.Errorf("opening changed the file to %q", got)
+		}
+		if _, err := s.Open(s.fs, s.path(), segment.Options{Size: 11}); !errors.Is(err, segment.ErrShort) {
+			t.Errorf("opened with more bytes than there are: %v", err)
+		}
+	})
+}
+
+// Bytes past Options.Size are what a crash left. They must be gone before
+// anything is written, or an old batch could follow on a new one.
+func TestStaleBytesAreDropped(t *testing.T) {
+	for name, act := range map[string]func(segment.Segment) error{
+		"Append":   func(seg segment.Segment) error { _, err := seg.Append([][]byte{[]byte("X")}); return err },
+		"Seal":     segment.Segment.Seal,
+		"Truncate": func(seg segment.Segment) error { return seg.Truncate(seg.Size()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			forEachDurable(t, func(t *testing.T, s subject) {
+				s.put(t, "0123456789")
+				seg := s.open(t, segment.Options{Size: 4})
+				if err := act(seg); err != nil {
+					t.Fatal(err)
+				}
+				if got := s.get(t); strings.TrimSuffix(got, "X") != "0123" {
+					t.Errorf("the file holds %q", got)
+				}
+			})
+		})
+	}
+}
+
+func TestReadOnly(t *testing.T) {
+	forEachDurable(t, func(t *testing.T, s subject) {
+		s.put(t, "0123456789")
+		seg := s.open(t, segment.Options{Size: 8, ReadOnly: true})
+		if got := all(t, seg); got != "01234567" {
+			t.Errorf("read %q", got)
+		}
+		e := pin(t, seg, 1, 2)
+		if got := bytesOf(t, e); got != "12" {
+			t.Errorf("pinned %q", got)
+		}
+		e.Release()
+		for name, call := range calls(seg) {
+			switch name {
+			case "Append", "Seal", "Truncate":
+				if err := call(); !errors.Is(err, segment.ErrSealed) {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+		if got := s.get(t); got != "0123456789" {
+			t.Errorf("the file now holds %q", got)
+		}
+	})
+}
+
+func TestPreallocate(t *testing.T) {
+	forEachDurable(t, func(t *testing.T, s subject) {
+		seg := s.open(t, segment.Options{Create: true, PreallocBytes: 100})
+		add(t, seg, "0123456789")
+		if got := s.get(t); len(got) != 100 || strings.Trim(got[10:], "\x00") != "" {
+			t.Errorf("reserved 100 bytes: the file holds %d, %q", len(got), got)
+		}
+		add(t, seg, strings.Repeat("x", 100)) // more than was reserved
+		if err := seg.Seal(); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.get(t); got != "0123456789"+strings.Repeat("x", 100) {
+			t.Errorf("sealed, the file holds %d bytes", len(got))
+		}
+	})
+}
+
+// A sealed file is exactly its bytes, for Kafka reads its length as its size.
+func TestSealTrims(t *testing.T) {
+	forEachDurable(t, func(t *testing.T, s subject) {
+		seg := s.open(t, segment.Options{Create: true, PreallocBytes: 1 << 20})
+		add(t, seg, "0123456789")
+		if err := seg.Seal(); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.get(t); got != "0123456789" {
+			t.Errorf("the file holds %d bytes", len(got))
+		}
+	})
+}
+
+func TestExtentOfAFile(t *testing.T) {
+	s := subject{segment.Designs[0], vfs.OS{}, t.TempDir()}
+	seg := s.create(t)
+	add(t, seg, "0123456789")
+	e := pin(t, seg, 3, 4)
+	defer e.Release()
+	if _, ok := e.Memory(); ok {
+		t.Error("a file range says that it is memory")
+	}
+	if fd, off, ok := e.File(); !ok || fd == 0 || off != 3 || e.Len() != 4 {
+		t.Errorf("File() = %d, %d, %v; %d bytes", fd, off, ok, e.Len())
+	}
+	inMem := subject{segment.Designs[0], vfs.NewMem(), "/"}
+	seg = inMem.create(t)
+	add(t, seg, "0123456789")
+	e2 := pin(t, seg, 3, 4)
+	defer e2.Release()
+	if _, _, ok := e2.File(); ok {
+		t.Error("a file in memory has a descriptor")
+	}
+}
+
+// A full disk refuses the append whole, changes nothing, and heals.
+func TestNoSpace(t *testing.T) {
+	for _, d := range segment.Designs {
+		if !d.Durable {
+			continue
+		}
+		t.Run("design="+d.Name, func(t *testing.T) {
+			mem := vfs.NewMem()
+			s := subject{d, mem, "/"}
+			seg := s.create(t)
+			mem.SetCapacity(4096)
+			add(t, seg, strings.Repeat("a", 3000))
+			e := pin(t, seg, 0, 3000)
+			defer e.Release()
+			big := [][]byte{bytes.Repeat([]byte("b"), 2000), bytes.Repeat([]byte("c"), 2000)}
+			for range 3 {
+				if _, err := seg.Append(big); !errors.Is(err, vfs.ErrNoSpace) {
+					t.Fatalf("Append to a full disk: %v", err)
+				}
+				if seg.Size() != 3000 || len(s.get(t)) != 3000 {
+					t.Fatalf("a refused Append left %d bytes, and %d in the file", seg.Size(), len(s.get(t)))
+				}
+			}
+			if got := all(t, seg) + bytesOf(t, e); got != strings.Repeat("a", 6000) {
+				t.Errorf("a full disk does not serve reads: %d bytes", len(got))
+			}
+			if err := seg.Sync(); err != nil {
+				t.Errorf("Sync on a full disk: %v", err)
+			}
+			mem.SetCapacity(1 << 20)
+			if pos, err := seg.Append(big); pos != 3000 || err != nil {
+				t.Errorf("Append with room again: %d, %v", pos, err)
+			}
+			if got, want := all(t, seg), strings.Repeat("a", 3000)+strings.Repeat("b", 2000)+strings.Repeat("c", 2000); got != want {
+				t.Error("the bytes differ after the disk was full")
+			}
+		})
+	}
+}
+
+func TestNoSpaceToCreate(t *testing.T) {
+	mem := vfs.NewMem()
+	mem.SetCapacity(4096)
+	s := subject{segment.Designs[0], mem, "/"}
+	o := segment.Options{Create: true, PreallocBytes: 1 << 20}
+	if _, err := s.Open(mem, s.path(), o); !errors.Is(err, vfs.ErrNoSpace) {
+		t.Fatalf("reserving more than there is: %v", err)
+	}
+	mem.SetCapacity(-1)
+	s.open(t, o) // fails if the first try left the name taken
+}
+
+// What was below Size at a Sync survives a loss of power, whatever came after.
+func TestCrashKeepsWhatWasSynced(t *testing.T) {
+	for _, d := range segment.Designs {
+		if !d.Durable {
+			continue
+		}
+		for _, prealloc := range []int64{0, 1 << 16} {
+			t.Run(fmt.Sprintf("design=%s/prealloc=%d", d.Name, prealloc), func(t *testing.T) {
+				for seed := range uint64(100) {
+					crashOnce(t, d, prealloc, seed)
+				}
+			})
+		}
+	}
+}
+
+func crashOnce(t *testing.T, d segment.Design, prealloc int64, seed uint64) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 0))
+	mem := vfs.NewMem()
+	s := subject{d, mem, "/"}
+	seg, err := d.Open(mem, s.path(), segment.Options{Create: true, PreallocBytes: prealloc})
+	if err == nil {
+		err = mem.SyncDir(s.dir)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var synced string
+	for range rng.IntN(20) {
+		switch rng.IntN(6) {
+		case 0:
+			// Not below what was synced: that is the caller's to give up.
+			err = seg.Truncate(int64(len(synced)) + rng.Int64N(seg.Size()-int64(len(synced))+1))
+		case 1, 2:
+			if err = seg.Sync(); err == nil {
+				synced = all(t, seg)
+			}
+		default:
+			b := bytes.Repeat([]byte{byte('a' + rng.IntN(26))}, 1+rng.IntN(3000))
+			_, err = seg.Append([][]byte{b[:len(b)/2], b[len(b)/2:]})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, keepPercent := range []int{0, 50, 100} {
+		after := subject{d, mem.Crash(rng, keepPercent), "/"}
+		seg := after.open(t, segment.Options{Size: -1})
+		p := make([]byte, len(synced))
+		if n, _ := seg.ReadAt(p, 0); string(p[:n]) != synced {
+			t.Fatalf("seed %d, %d%% kept: %d bytes of %d that were synced", seed, keepPercent, n, len(synced))
+		}
+		// And it goes on where it was synced.
+		seg = after.open(t, segment.Options{Size: int64(len(synced))})
+		add(t, seg, "more")
+		if got := all(t, seg); got != synced+"more" {
+			t.Fatalf("seed %d, %d%% kept: wrong bytes after going on", seed, keepPercent)
+		}
+	}
+}
+
+// FuzzOpen opens a file of arbitrary content: whatever a segment's size is said
+// to be, it opens with what is there or says that there is too little.
+func FuzzOpen(f *testing.F) {
+	f.Add([]byte(nil), int64(-1), int64(0), int64(1))
+	f.Add([]byte("0123456789"), int64(4), int64(2), int64(9))
+	f.Add([]byte("0123456789"), int64(11), int64(-1), int64(-1))
+	f.Add(make([]byte, 5000), int64(4096), int64(4095), int64(1<<62))
+	f.Fuzz(func(t *testing.T, content []byte, size, pos, n int64) {
+		for _, d := range segment.Designs {
+			if !d.Durable {
+				continue
+			}
+			s := subject{d, vfs.NewMem(), "/"}
+			s.put(t, string(content))
+			seg, err := d.Open(s.fs, s.path(), segment.Options{Size: size})
+			if tooMany := size > int64(len(content)); tooMany != errors.Is(err, segment.ErrShort) || (err != nil && !tooMany) {
+				t.Fatalf("%d bytes opened with Size %d: %v", len(content), size, err)
+			}
+			if err != nil {
+				continue
+			}
+			if size < 0 {
+				size = int64(len(content))
+			}
+			want := string(content[:size])
+			if got := all(t, seg); got != want {
+				t.Fatalf("%d bytes opened with Size %d hold %q", len(content), size, got)
+			}
+			if e, err := seg.Extent(t.Context(), pos, n); err == nil {
+				if got := bytesOf(t, e); got != "" && !strings.HasPrefix(want[pos:], got) {
+					t.Fatalf("Extent(%d, %d) = %q", pos, n, got)
+				}
+				e.Release()
+			}
+			add(t, seg, "more")
+			if err := seg.Seal(); err != nil {
+				t.Fatal(err)
+			}
+			if got := s.get(t); got != want+"more" {
+				t.Fatalf("the file holds %q", got)
+			}
+			if err := seg.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
