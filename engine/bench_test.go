@@ -1,0 +1,192 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/bobbin-log/bobbin/engine"
+	"github.com/bobbin-log/bobbin/segment/batch"
+	"github.com/bobbin-log/bobbin/segment/vfs"
+)
+
+// batchOf makes one batch of about size bytes with records of 1 KiB.
+func batchOf(size int) batch.Batch {
+	var r []batch.Record
+	for i := 0; i*1040 < size-100 || i == 0; i++ {
+		r = append(r, batch.Record{Offset: int64(i), Timestamp: 1, Value: make([]byte, 1024)})
+	}
+	return batch.Of(r...).Bytes()
+}
+
+func sizeName(n int) string {
+	if n >= 1<<20 {
+		return fmt.Sprintf("%dMiB", n>>20)
+	}
+	return fmt.Sprintf("%dKiB", n>>10)
+}
+
+// BenchmarkAppend compares an append with the bare system call that it makes.
+func BenchmarkAppend(b *testing.B) {
+	for _, size := range []int{1 << 10, 16 << 10, 64 << 10, 1 << 20} {
+		raw := batchOf(size)
+		b.Run("design=pwrite/batch="+sizeName(size), func(b *testing.B) {
+			f, err := os.Create(filepath.Join(b.TempDir(), "f"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer f.Close()
+			b.SetBytes(int64(len(raw)))
+			b.ReportAllocs()
+			const wrap = 1 << 30
+			for i := 0; b.Loop(); i++ {
+				if _, err := unix.Pwrite(int(f.Fd()), raw, int64(i*len(raw)%wrap)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		for _, design := range []string{"file+mmap+none+time+size", "file+none+none+time+size", "memory+none+none+time+size"} {
+			b.Run("design="+design+"/batch="+sizeName(size), func(b *testing.B) {
+				benchAppend(b, design, raw)
+			})
+		}
+	}
+}
+
+func benchAppend(b *testing.B, design string, raw batch.Batch) {
+	c := engine.DefaultConfig()
+	var err error
+	if c.Design, err = engine.ParseDesign(design); err != nil {
+		b.Fatal(err)
+	}
+	s := openStore(b, vfs.OS{}, b.TempDir())
+	l := create(b, s, "t-0", c)
+	set, err := batch.Parse(raw)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(raw)))
+	b.ReportAllocs()
+	for n := int64(0); b.Loop(); n++ {
+		if _, err := l.Append(set, 0); err != nil {
+			b.Fatal(err)
+		}
+		if n*int64(len(raw)) > 1<<30 {
+			b.StopTimer()
+			if err := l.Reset(0); err != nil {
+				b.Fatal(err)
+			}
+			n = 0
+			b.StartTimer()
+		}
+	}
+	b.StopTimer()
+	if err := s.Delete("t-0"); err != nil {
+		b.Fatal(err)
+	}
+	closeStore(b, s)
+}
+
+// BenchmarkCommit is append and wait under the policy always, by so many
+// goroutines; design=fdatasync is one pwrite and one fdatasync each, without
+// group commit.
+func BenchmarkCommit(b *testing.B) {
+	raw := batchOf(16 << 10)
+	for _, writers := range []int{1, 16, 64} {
+		b.Run(fmt.Sprintf("design=fdatasync/writers=%d", writers), func(b *testing.B) {
+			f, err := os.Create(filepath.Join(b.TempDir(), "f"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer f.Close()
+			var mu sync.Mutex
+			end := int64(0)
+			b.SetBytes(int64(len(raw)))
+			parallel(b, writers, func() error {
+				mu.Lock()
+				_, err := unix.Pwrite(int(f.Fd()), raw, end)
+				end += int64(len(raw))
+				mu.Unlock()
+				if err != nil {
+					return err
+				}
+				return unix.Fdatasync(int(f.Fd()))
+			})
+		})
+		b.Run(fmt.Sprintf("design=file+mmap+always/writers=%d", writers), func(b *testing.B) {
+			s := openStore(b, vfs.OS{}, b.TempDir())
+			l := create(b, s, "t-0", engine.DefaultConfig())
+			b.SetBytes(int64(len(raw)))
+			parallel(b, writers, func() error {
+				set, err := batch.Parse(append([]byte{}, raw...))
+				if err != nil {
+					return err
+				}
+				a, err := l.Append(set, 0)
+				if err != nil {
+					return err
+				}
+				return l.Wait(context.Background(), a.Next)
+			})
+			closeStore(b, s)
+		})
+	}
+}
+
+// parallel shares b.N turns among so many goroutines.
+func parallel(b *testing.B, goroutines int, turn func() error) {
+	var wg sync.WaitGroup
+	b.ResetTimer()
+	for g := range goroutines {
+		wg.Go(func() {
+			for i := g; i < b.N; i += goroutines {
+				if err := turn(); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+}
+
+// BenchmarkRead compares finding and pinning an extent for so many bytes with
+// nothing: no bytes are moved by it.
+func BenchmarkRead(b *testing.B) {
+	for _, size := range []int{64 << 10, 1 << 20} {
+		b.Run("design=file+mmap/max="+sizeName(size), func(b *testing.B) {
+			s := openStore(b, vfs.OS{}, b.TempDir())
+			c := engine.DefaultConfig()
+			c.Design.Sync = "none"
+			l := create(b, s, "t-0", c)
+			set, err := batch.Parse(batchOf(16 << 10))
+			if err != nil {
+				b.Fatal(err)
+			}
+			for range 2000 {
+				if _, err := l.Append(set, 0); err != nil {
+					b.Fatal(err)
+				}
+			}
+			end := l.Marks().End
+			b.ReportAllocs()
+			from := int64(0)
+			for b.Loop() {
+				e, err := l.Read(context.Background(), engine.Read{From: from, UpTo: end, MaxBytes: int64(size), AtLeastOne: true})
+				if err != nil {
+					b.Fatal(err)
+				}
+				e.Release()
+				from = (from + 997) % end
+			}
+			b.StopTimer()
+			closeStore(b, s)
+		})
+	}
+}

@@ -1,0 +1,307 @@
+package engine
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+// committer makes logs durable: the one place that syncs what was appended.
+//
+// Who waits for an append leads, if nobody does: notes the log's End, syncs,
+// publishes Durable = that End, and so wakes everyone who waits below it. Who
+// waits while somebody leads asks for one more sync after it, which a worker
+// does: it serves all who gathered during the one before. Group commit falls out
+// of that, without a timer and without a choice of how long to wait. Logs that
+// nobody waits for are put into a queue, at most once each, for the workers.
+//
+// That the first one leads matters twice. Alone, it saves two changes of
+// goroutine. Among many, the sync begins at once: a worker that has to be
+// scheduled first begins when all the others, who were runnable before it, have
+// appended too; then everybody waits for the same sync, and the processors for
+// nobody.
+//
+// Invariants:
+//   - a log is synced by at most one goroutine at a time: a second fdatasync of
+//     the same file would only gather fewer;
+//   - a log with End > Durable and a policy that wants it durable is in the
+//     queue, or being synced, or has a timer that will put it there, or whoever
+//     appended to it is about to call Wait or Flush;
+//   - there are at most workersMax workers, whatever the number of logs.
+//
+// The ways not taken: a goroutine for each log, which is simpler, but costs every
+// idle partition its stack; and no workers, so that the leader goes on for those
+// who came after it, at the cost of its own answer.
+type committer struct {
+	workersMax int
+	mu         struct {
+		sync.Mutex
+		queue   []*Log // first in, first out, from head on
+		head    int
+		workers int
+		parked  int // workers that wait for work, and that nobody has woken
+		stopped bool
+		work    *sync.Cond // something was queued, or stop was called
+		rest    *sync.Cond // a worker has done with a log, or ended
+	}
+}
+
+// commit is a log's place in the committer, guarded by committer.mu.
+type commit struct {
+	queued  bool
+	syncing bool
+	again   bool // was enqueued while syncing
+}
+
+func newCommitter(workersMax int) *committer {
+	c := &committer{workersMax: workersMax}
+	c.mu.work = sync.NewCond(&c.mu.Mutex)
+	c.mu.rest = sync.NewCond(&c.mu.Mutex)
+	return c
+}
+
+// enqueue has the log synced as soon as there is a worker.
+func (c *committer) enqueue(l *Log) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case l.commit.syncing:
+		l.commit.again = true
+	case !l.commit.queued && !c.mu.stopped:
+		c.push(l)
+	}
+}
+
+// lead makes the caller the one who syncs the log, unless somebody does so
+// already: then the log is synced once more after that. Who leads calls led.
+func (c *committer) lead(l *Log) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.commit.syncing {
+		l.commit.again = true
+		return false
+	}
+	// Its place in the queue, if it has one, is skipped by pop.
+	l.commit.queued, l.commit.syncing = false, true
+	return true
+}
+
+// led ends what lead began. A worker goes on with what has gathered meanwhile.
+func (c *committer) led(l *Log) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.synced(l)
+	c.mu.rest.Broadcast()
+}
+
+// synced puts the log into the queue again if it was asked for meanwhile.
+func (c *committer) synced(l *Log) {
+	l.commit.syncing = false
+	if l.commit.again {
+		l.commit.again = false
+		c.push(l)
+	}
+}
+
+// push puts the log at the end of the queue, and sees to it that somebody takes
+// from it.
+func (c *committer) push(l *Log) {
+	l.commit.queued = true
+	if c.mu.head == len(c.mu.queue) {
+		c.mu.queue, c.mu.head = c.mu.queue[:0], 0
+	}
+	c.mu.queue = append(c.mu.queue, l)
+	switch {
+	case c.mu.parked > 0:
+		// Taken off here: the next log must not count on the same worker.
+		c.mu.parked--
+		c.mu.work.Signal()
+	case c.mu.workers < c.workersMax:
+		c.mu.workers++
+		go c.run()
+	}
+}
+
+// pop waits for a log; it returns nil once the committer is stopped and the
+// queue empty.
+func (c *committer) pop() *Log {
+	for {
+		for c.mu.head == len(c.mu.queue) {
+			if c.mu.stopped {
+				return nil
+			}
+			c.mu.parked++
+			c.mu.work.Wait()
+		}
+		l := c.mu.queue[c.mu.head]
+		c.mu.queue[c.mu.head] = nil
+		c.mu.head++
+		if l.commit.queued { // nobody leads it meanwhile
+			return l
+		}
+	}
+}
+
+func (c *committer) run() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for l := c.pop(); l != nil; l = c.pop() {
+		l.commit.queued, l.commit.syncing = false, true
+		c.mu.Unlock()
+		l.syncTail(false)
+		c.mu.Lock()
+		c.synced(l)
+		c.mu.rest.Broadcast()
+	}
+	c.mu.workers--
+	c.mu.rest.Broadcast()
+}
+
+// settle waits until the log is neither queued nor being synced. The caller sees
+// to it that nobody enqueues it again.
+func (c *committer) settle(l *Log) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for l.commit.queued || l.commit.syncing {
+		c.mu.rest.Wait()
+	}
+}
+
+// stop ends the workers after the queue is empty.
+func (c *committer) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.stopped, c.mu.parked = true, 0
+	c.mu.work.Broadcast()
+	for c.mu.workers > 0 {
+		c.mu.rest.Wait()
+	}
+}
+
+// scheduleCommit asks the policy when the tail is due. Log.mu is held.
+func (l *Log) scheduleCommit(c *logConfig) {
+	switch due := l.tailDue(c); {
+	case due <= 0 && c.design.sync.AckDurable:
+		// Whoever appended calls Wait, and may do it there, or Flush.
+	case due <= 0:
+		l.store.committer.enqueue(l)
+	case due == Never || l.mu.flushTimed:
+	case l.mu.flush == nil:
+		l.mu.flushTimed = true
+		l.mu.flush = time.AfterFunc(due, l.flushDue)
+	default:
+		l.mu.flushTimed = true
+		l.mu.flush.Reset(due)
+	}
+}
+
+// flushDue is what the flush timer does.
+func (l *Log) flushDue() {
+	l.mu.Lock()
+	l.mu.flushTimed = false
+	l.mu.Unlock()
+	l.store.committer.enqueue(l)
+}
+
+func (l *Log) tailDue(c *logConfig) time.Duration {
+	return c.design.sync.Due(Tail{Records: l.mu.tailRecords, MaxRecords: c.FlushRecords, MaxAge: c.FlushAge})
+}
+
+// syncTail makes durable what was appended before the call: all of it, or only
+// the sealed parts where the policy leaves the rest to the operating system.
+func (l *Log) syncTail(all bool) {
+	l.syncing.Lock()
+	defer l.syncing.Unlock()
+	if w := l.beginSync(all); w != nil {
+		l.endSync(w, w.run(l))
+	}
+}
+
+// tailWork is what one sync has to do, noted under Log.mu and done outside.
+type tailWork struct {
+	upTo      int64
+	parts     []tailPart
+	names     bool
+	snapshots []pendingSnapshot
+}
+
+type tailPart struct {
+	*part
+	sealed bool // when the work was noted
+}
+
+func (l *Log) beginSync(all bool) *tailWork {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mu.closed || l.mu.failed != nil || l.nothingToSync() {
+		return nil
+	}
+	w := &l.tail
+	*w = tailWork{
+		upTo:  l.end.Load(),
+		parts: w.parts[:0], names: l.mu.newNames, snapshots: l.mu.snapshots,
+	}
+	l.mu.newNames, l.mu.snapshots = false, nil
+	parts := *l.view.Load()
+	if !all && l.tailDue(l.config.Load()) == Never {
+		last := len(parts) - 1
+		w.upTo, parts = parts[last].base, parts[:last]
+	} else {
+		l.mu.tailRecords, l.mu.flushTimed = 0, false
+	}
+	for _, p := range parts {
+		if !p.synced && p.hold.Acquire(0) {
+			w.parts = append(w.parts, tailPart{p, p.sealed})
+		}
+	}
+	return w
+}
+
+// nothingToSync reports whether the sync before this one has done it all: what is
+// appended after a worker has taken a log, and before it looks at End, puts the
+// log into the queue a second time.
+func (l *Log) nothingToSync() bool {
+	if l.mu.synced < l.end.Load() || l.mu.newNames || len(l.mu.snapshots) > 0 {
+		return false
+	}
+	parts := *l.view.Load()
+	return len(parts) == 1 || parts[len(parts)-2].synced
+}
+
+// run syncs. The producers' snapshots are only a help to recovery, which reads
+// more of the log where one is missing: they do not fail the log.
+func (w *tailWork) run(l *Log) error {
+	var err error
+	for _, p := range w.parts {
+		if err == nil {
+			err = p.sync(p.sealed)
+		}
+		p.hold.Release(0)
+	}
+	for _, s := range w.snapshots {
+		if err := writeSnapshot(l.fs, l.dir, s.offset, s.bytes); err != nil {
+			l.log.Warn("producer snapshot not written", "log", l.name, "offset", s.offset, "err", err)
+		}
+	}
+	if err == nil && w.names {
+		err = l.fs.SyncDir(l.dir)
+	}
+	return err
+}
+
+func (l *Log) endSync(w *tailWork, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		_ = l.fail(fmt.Errorf("sync up to offset %d: %w", w.upTo, err))
+		return
+	}
+	for _, p := range w.parts {
+		p.synced = p.sealed
+	}
+	l.mu.synced = max(l.mu.synced, w.upTo)
+	if w.upTo > l.durable.Load() {
+		l.durable.Store(w.upTo)
+		l.acked.published(l.ackedOffset())
+	}
+}

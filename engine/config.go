@@ -1,0 +1,69 @@
+package engine
+
+import "time"
+
+// Config is what can be set for one log. [Keys] maps Kafka's topic
+// configuration onto it. DefaultConfig has Kafka's defaults.
+type Config struct {
+	Design Design
+
+	SegmentBytes  int64         // a part is sealed before it grows past this
+	SegmentAge    time.Duration // or when its first record is this old
+	SegmentJitter time.Duration // at most this much earlier, at random
+	Preallocate   bool          // reserve SegmentBytes when a part is made
+
+	IndexIntervalBytes int64 // log bytes between two index entries
+	IndexBytes         int64 // bound of one index on disk
+
+	FlushRecords int64         // sync policy "interval": after so many records
+	FlushAge     time.Duration // or so much time
+
+	// Delete and Compact are cleanup.policy. Without Delete, retention drops
+	// nothing.
+	Delete, Compact bool
+	RetentionAge    time.Duration // negative: no bound
+	RetentionBytes  int64         // negative: no bound
+
+	// ProducerExpiry is how long an idempotent producer is remembered.
+	ProducerExpiry time.Duration
+
+	// AppendTime stamps the broker's time on each batch (LogAppendTime).
+	AppendTime bool
+
+	// The rest is not the engine's business: it is carried for the layers above.
+
+	MaxMessageBytes    int64         // bound of one batch
+	MinInsyncReplicas  int           // replicas that have a record before acks=all is answered
+	CompressionType    string        // "producer", "uncompressed" or a codec
+	GzipLevel          int           // and how hard it tries
+	LZ4Level           int           //
+	ZstdLevel          int           //
+	TimestampBeforeMax time.Duration // a record may claim to be older by at most this
+	TimestampAfterMax  time.Duration // or newer by at most this
+}
+
+// DefaultConfig returns Kafka's defaults with [DefaultDesign]. But for FlushAge,
+// which in Kafka is without bound: only the policy "interval" looks at it.
+func DefaultConfig() Config {
+	return Config{
+		Design:             DefaultDesign,
+		SegmentBytes:       1 << 30,
+		SegmentAge:         7 * 24 * time.Hour,
+		IndexIntervalBytes: 4096,
+		IndexBytes:         10 << 20,
+		FlushRecords:       1<<63 - 1,
+		FlushAge:           time.Second,
+		Delete:             true,
+		RetentionAge:       7 * 24 * time.Hour,
+		RetentionBytes:     -1,
+		ProducerExpiry:     24 * time.Hour,
+		MaxMessageBytes:    1<<20 + 12,
+		MinInsyncReplicas:  1,
+		CompressionType:    "producer",
+		GzipLevel:          -1,
+		LZ4Level:           9,
+		ZstdLevel:          3,
+		TimestampBeforeMax: 1<<63 - 1,
+		TimestampAfterMax:  time.Hour,
+	}
+}

@@ -1,0 +1,454 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bobbin-log/bobbin/segment/batch"
+)
+
+// recoveryPoints are what the checkpoints say of a log.
+type recoveryPoints struct {
+	clean   bool  // the last stop was clean: nothing needs to be checked
+	durable int64 // below this everything is durable
+	start   int64 // the log's start, where records were deleted
+}
+
+// load opens what is in the log's directory.
+//
+// After a clean stop only the headers behind the last index entry are read.
+// After a crash the bytes below the recovery point are known to be good; what
+// lies past it is read and checked, and cut at the first batch that is not
+// whole. Nothing below it is ever cut.
+func (l *Log) load(r recoveryPoints) error {
+	files, err := l.list()
+	if err != nil {
+		return err
+	}
+	if len(files.bases) == 0 {
+		return fmt.Errorf("%s: %w", l.dir, ErrNotFound)
+	}
+	if err := l.sweep(files); err != nil {
+		return err
+	}
+	if r.clean {
+		r.durable = 1<<63 - 1
+	}
+	parts, err := l.openParts(files.bases, r)
+	if err != nil {
+		for _, p := range parts {
+			err = errors.Join(err, p.close())
+		}
+		return err
+	}
+	last := parts[len(parts)-1]
+	l.publish(parts)
+	l.end.Store(last.next)
+	l.start.Store(min(max(r.start, parts[0].base), last.next))
+	l.durable.Store(min(max(r.durable, l.start.Load()), last.next))
+	l.mu.synced = min(r.durable, last.next)
+	if !r.clean {
+		// The names of files that a killed process had made may be in the page
+		// cache alone, whatever the recovery point says of their bytes.
+		l.mu.newNames = true
+		if last.next < r.durable {
+			l.log.Error("log ends before what was known to be durable: the disk lost records", "log", l.name, "end", last.next, "durable", r.durable)
+		}
+	}
+	return l.loadState(files.snapshots, r)
+}
+
+// skip lets a log whose end is below its start go on from the start: records
+// were deleted that had not reached the disk.
+func (l *Log) skip(start int64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if start <= l.end.Load() {
+		return nil
+	}
+	if _, err := l.roll(start, l.config.Load()); err != nil {
+		return err
+	}
+	l.end.Store(start)
+	l.durable.Store(start)
+	l.start.Store(start)
+	l.mu.newNames = true
+	return nil
+}
+
+// loadState restores what the log knows of epochs and producers.
+func (l *Log) loadState(snapshots []int64, r recoveryPoints) error {
+	start, end := l.start.Load(), l.end.Load()
+	e, known, err := readEpochs(l.fs, l.dir)
+	var damaged *CorruptError
+	if errors.As(err, &damaged) {
+		l.log.Warn("leader epochs are read from the log", "log", l.name, "why", err)
+		e, known, err = nil, false, nil
+	}
+	if err != nil {
+		return err
+	}
+	// What the log's checked tail has is read from there: the checkpoint may be
+	// of a time before a truncation. It may also be of a time after a trim that
+	// was lost.
+	e.truncate(min(end, max(r.durable, start+1)))
+	if !known || len(e) == 0 || e[0].start > start {
+		e, r.durable, l.mu.newEpochs = nil, start, true
+	}
+	l.mu.epochs = e
+	p, at, err := l.loadSnapshot(snapshots, end)
+	if err != nil {
+		return err
+	}
+	l.mu.producers = p
+	if slices.Contains(snapshots, at) {
+		l.mu.snapshotAt = at
+	}
+	err = l.replay(min(at, max(r.durable, start)), func(h batch.Batch) {
+		if h.BaseOffset() >= at {
+			l.mu.producers.update(h)
+		}
+		if l.mu.epochs.assign(h.LeaderEpoch(), h.BaseOffset()) {
+			l.mu.newEpochs = true
+		}
+	})
+	if l.mu.epochs.trim(start) {
+		l.mu.newEpochs = true
+	}
+	return err
+}
+
+// reloadProducers restores the producers' state as it was at the new end.
+func (l *Log) reloadProducers(end int64) error {
+	files, err := l.list()
+	if err != nil {
+		return err
+	}
+	p, at, err := l.loadSnapshot(files.snapshots, end)
+	if err != nil {
+		return err
+	}
+	l.mu.producers, l.mu.snapshots, l.mu.snapshotAt = p, nil, -1
+	return l.replay(at, func(h batch.Batch) { l.mu.producers.update(h) })
+}
+
+// replay shows the header of every batch from offset on.
+func (l *Log) replay(from int64, see func(batch.Batch)) error {
+	if from >= l.end.Load() {
+		return nil
+	}
+	parts := *l.view.Load()
+	for _, p := range parts[max(partOf(parts, from), 0):] {
+		s := newScanner(l, p)
+		_, _, err := s.find(from, func(h batch.Batch) bool {
+			if h.LastOffset() >= from {
+				see(h)
+			}
+			return false
+		})
+		s.free()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logFiles is what a log's directory holds, and the offsets in the names,
+// ascending.
+type logFiles struct {
+	names            []string
+	bases, snapshots []int64
+}
+
+// list reads the directory.
+func (l *Log) list() (logFiles, error) {
+	entries, err := l.fs.ReadDir(l.dir)
+	if err != nil {
+		return logFiles{}, err
+	}
+	var f logFiles
+	for _, e := range entries {
+		if n, ok := fileOffset(e.Name(), suffixSegment); ok {
+			f.bases = append(f.bases, n)
+		} else if n, ok := fileOffset(e.Name(), suffixSnapshot); ok {
+			f.snapshots = append(f.snapshots, n)
+		}
+		f.names = append(f.names, e.Name())
+	}
+	slices.Sort(f.bases)
+	slices.Sort(f.snapshots)
+	return f, nil
+}
+
+// sweep clears the directory of what a crash left: temporary files, and indexes
+// without a segment.
+func (l *Log) sweep(f logFiles) error {
+	for _, name := range f.names {
+		n, isOffsets := fileOffset(name, suffixOffsets)
+		m, isTimes := fileOffset(name, suffixTimes)
+		_, hasSegment := slices.BinarySearch(f.bases, max(n, m))
+		if strings.HasSuffix(name, suffixTemp) || ((isOffsets || isTimes) && !hasSegment) {
+			if err := l.fs.Remove(path.Join(l.dir, name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// openParts opens the parts, and ends the log at the first one that a crash cut
+// short.
+func (l *Log) openParts(bases []int64, r recoveryPoints) ([]*part, error) {
+	var parts []*part
+	for i, base := range bases {
+		sealed := i < len(bases)-1
+		next := int64(1<<63 - 1)
+		if sealed {
+			next = bases[i+1]
+		}
+		p, whole, err := l.reopen(base, next, sealed, r)
+		if p != nil {
+			parts = append(parts, p)
+		}
+		if err != nil {
+			return parts, err
+		}
+		if !whole && sealed {
+			l.log.Warn("segments past the end of the log are removed", "log", l.name, "end", p.next, "segments", len(bases)-1-i)
+			return parts, l.dropTail(bases[i+1:])
+		}
+	}
+	return parts, nil
+}
+
+// dropTail removes segments that follow on one that a crash cut short. The
+// newest goes first, as in Truncate.
+func (l *Log) dropTail(bases []int64) error {
+	for _, base := range slices.Backward(bases) {
+		if err := errors.Join(l.removeFiles(base), l.fs.SyncDir(l.dir)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reopen opens one part. whole is false if the log ends with it: it was cut, or
+// what should follow on it is missing.
+func (l *Log) reopen(base, next int64, sealed bool, r recoveryPoints) (p *part, whole bool, err error) {
+	tail := next > r.durable && !r.clean
+	o := l.partOptions(l.config.Load())
+	p, rebuild, err := openPart(o, base, false, sealed && !tail)
+	if err != nil {
+		return nil, false, err
+	}
+	p.begun, p.written = l.now(), l.modified(base)
+	if rebuild {
+		// What only one of the two indexes still says is not enough.
+		if err := cutIndexes(p, base); err != nil {
+			return p, false, err
+		}
+	}
+	if tail {
+		whole, err := l.recoverPart(p, sealed, r)
+		if err == nil && whole && sealed {
+			if whole = l.reaches(p, next, r); whole { // else it is the last one, and grows
+				err = p.seal()
+			}
+		}
+		return p, whole, err
+	}
+	if !sealed {
+		return p, true, l.survey(p)
+	}
+	if l.trusts(p) {
+		p.next, p.synced = next, true
+		if e, ok := p.times.Last(); ok {
+			p.newest, p.newestOffset = e.Key, e.Value
+		}
+		return p, true, nil
+	}
+	p, err = l.rebuild(p, o)
+	if err == nil {
+		p.next = next
+		err = p.seal()
+	}
+	return p, true, err
+}
+
+// reaches reports whether a part that a crash may have cut short at the end of a
+// batch goes on to where the next one begins: roll leaves no gap. Gaps that are
+// not from a crash lie before the recovery point or the log's start, or are
+// where Kafka compacted.
+func (l *Log) reaches(p *part, next int64, r recoveryPoints) bool {
+	return p.next >= next || p.next < r.durable || next <= r.start || l.config.Load().Compact
+}
+
+// trusts reports whether the indexes of a sealed part can be those of its
+// segment: a segment with records has at least the entry that sealing adds to
+// the time index, unless its records have no time, and that lies within it.
+func (l *Log) trusts(p *part) bool {
+	if p.seg.Size() == 0 {
+		return true
+	}
+	if p.times.Len() == 0 || p.times.Err() != nil || p.offsets.Err() != nil {
+		return false
+	}
+	e, ok := p.offsets.Last()
+	return !ok || e.Value < p.seg.Size()
+}
+
+// rebuild makes the indexes of a sealed part from its segment. They are durable
+// with the next sync.
+func (l *Log) rebuild(p *part, o partOptions) (*part, error) {
+	l.log.Warn("indexes are missing or wrong, and are rebuilt", "log", l.name, "segment", p.base)
+	written := p.written
+	if err := p.close(); err != nil {
+		return p, err
+	}
+	p, _, err := openPart(o, p.base, false, false)
+	if err != nil {
+		return nil, err
+	}
+	p.begun, p.written = l.now(), written
+	l.mu.newNames = true
+	if err := cutIndexes(p, p.base); err != nil {
+		return p, err
+	}
+	return p, l.survey(p)
+}
+
+// recoverPart checks what a crash may have torn, and cuts it off. whole is false
+// if it did.
+func (l *Log) recoverPart(p *part, sealed bool, r recoveryPoints) (whole bool, err error) {
+	if err := cutIndexes(p, max(r.durable, p.base)); err != nil {
+		return false, err
+	}
+	bad, err := l.check(p, r.durable)
+	if err != nil {
+		return false, err
+	}
+	if bad != nil {
+		l.log.Warn("log is cut at the first batch that is not whole", "log", l.name, "path", bad.Path, "position", bad.Pos, "why", bad.Why,
+			"dropped_bytes", p.seg.Size()-bad.Pos)
+		if err := p.seg.Truncate(bad.Pos); err != nil {
+			return false, err
+		}
+	}
+	return bad == nil, l.survey(p)
+}
+
+// check reads the part from the batch that holds the offset from on, and returns
+// where and why it stops being whole, or nil. Below from only the headers that
+// lead there are looked at, and damage there is an error: no crash does that to
+// bytes that were durable.
+func (l *Log) check(p *part, from int64) (*CorruptError, error) {
+	s := newScanner(l, p)
+	defer s.free()
+	seen := p.base
+	pos, size, err := s.find(from, func(h batch.Batch) bool {
+		wanted := h.LastOffset() >= from || from <= p.base
+		if !wanted {
+			seen = h.NextOffset()
+		}
+		return wanted
+	})
+	if err != nil && seen < from {
+		return nil, err
+	}
+	var buf []byte
+	for err == nil && size > 0 && pos < s.end {
+		buf, size, err = s.checked(buf, pos, &seen)
+		pos += size
+	}
+	var bad *CorruptError
+	if errors.As(err, &bad) {
+		return bad, nil
+	}
+	return nil, err
+}
+
+// checked reads the batch at pos into buf and verifies it. Its offsets must not
+// begin before *next.
+func (s *scanner) checked(buf []byte, pos int64, next *int64) ([]byte, int64, error) {
+	h, err := s.header(pos)
+	if err != nil {
+		return buf, 0, err
+	}
+	size := h.Size()
+	buf = slices.Grow(buf[:0], int(size))[:size]
+	if _, err := s.p.seg.ReadAt(buf, pos); err != nil {
+		return buf, 0, err
+	}
+	b := batch.Batch(buf)
+	if err := b.Check(); err != nil {
+		return buf, 0, s.corrupt(pos, err.Error())
+	}
+	if b.BaseOffset() < *next {
+		return buf, 0, s.corrupt(pos, fmt.Sprintf("offset %d where at least %d is due", b.BaseOffset(), *next))
+	}
+	*next = b.NextOffset()
+	return buf, size, nil
+}
+
+// survey learns from the indexes, and from the headers behind their last entry,
+// what the part holds, and adds the entries that the indexes lack.
+func (l *Log) survey(p *part) error {
+	p.next, p.newest, p.newestOffset, p.sinceIndex = p.base, -1, -1, 0
+	if e, ok := p.times.Last(); ok {
+		p.newest, p.newestOffset = e.Key, e.Value
+	}
+	s := newScanner(l, p)
+	defer s.free()
+	s.end = p.seg.Size()
+	if s.end == 0 {
+		return nil
+	}
+	first, err := s.header(0)
+	if err != nil {
+		return err
+	}
+	p.oldest = first.MaxTimestamp()
+	pos := s.indexed(math.MaxInt64)
+	if pos == 0 {
+		p.newest, p.newestOffset, p.surveyed = -1, -1, true
+	}
+	if pos == 0 && p.offsets.Len() > 0 {
+		// It is not the index of this segment.
+		if err := cutIndexes(p, p.base); err != nil {
+			return err
+		}
+	}
+	interval := l.config.Load().IndexIntervalBytes
+	for indexed := pos > 0; pos < s.end; indexed = false {
+		h, err := s.header(pos)
+		if err != nil {
+			return err
+		}
+		if h.BaseOffset() < p.next {
+			return s.corrupt(pos, fmt.Sprintf("offset %d where at least %d is due", h.BaseOffset(), p.next))
+		}
+		if indexed {
+			p.learn(h, pos)
+			p.sinceIndex = h.Size()
+		} else if err := p.note(h, pos, interval); err != nil {
+			return err
+		}
+		pos += h.Size()
+	}
+	return nil
+}
+
+// modified is when the segment at base was last written, for logs whose records
+// have no time.
+func (l *Log) modified(base int64) time.Time {
+	if i, err := l.fs.Stat(fileName(l.dir, base, suffixSegment)); err == nil {
+		return i.ModTime()
+	}
+	return l.now()
+}

@@ -1,0 +1,391 @@
+package engine
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/bobbin-log/bobbin/segment/vfs"
+)
+
+// StoreOptions say how a data directory is opened.
+type StoreOptions struct {
+	FS  vfs.FS
+	Dir string // made if absent
+	// ClusterID and NodeID are whose directory it is. An empty ClusterID takes
+	// what the directory says, or makes a new one.
+	ClusterID string
+	NodeID    int32
+	// Now is the clock; nil: time.Now.
+	Now    func() time.Time
+	Logger *slog.Logger // nil: says nothing
+	// SyncWorkers bounds the syncs under way at once; 0: 16.
+	SyncWorkers int
+}
+
+// Store is a directory of logs. One process at a time has it open.
+type Store struct {
+	fs        vfs.FS
+	dir       string
+	log       *slog.Logger
+	now       func() time.Time
+	lock      io.Closer
+	committer *committer
+	waiters   *sync.Pool // see newWaiterChannels
+	clusterID string
+
+	// clean is whether the last stop was: then nothing needs to be recovered.
+	clean       bool
+	checkpoints checkpoints
+	deletes     sync.WaitGroup
+	opening     sync.WaitGroup // logs that are being opened
+
+	mu struct {
+		sync.Mutex
+		logs map[string]*Log // open, or nil while being opened
+		// recovered are the logs on disk that need no recovery any more: they
+		// were opened or made in this run.
+		recovered map[string]bool
+		closed    bool
+	}
+}
+
+// The files of a data directory beside the logs.
+const (
+	nameLock  = ".lock"
+	nameClean = ".kafka_cleanshutdown"
+)
+
+// OpenStore locks and checks the directory. Errors: vfs.ErrLocked when another
+// broker has it, ErrFormat when it belongs to another cluster or node or was
+// written by a newer release.
+func OpenStore(o StoreOptions) (_ *Store, err error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.SyncWorkers <= 0 {
+		o.SyncWorkers = 16
+	}
+	s := &Store{fs: o.FS, dir: o.Dir, log: o.Logger, now: o.Now, committer: newCommitter(o.SyncWorkers), waiters: newWaiterChannels()}
+	s.mu.logs, s.mu.recovered = map[string]*Log{}, map[string]bool{}
+	if err := s.fs.MkdirAll(s.dir); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	if s.lock, err = s.fs.Lock(path.Join(s.dir, nameLock)); err != nil {
+		return nil, fmt.Errorf("data directory %s: %w", s.dir, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.lock.Close())
+		}
+	}()
+	if s.clusterID, err = s.checkMeta(o.ClusterID, o.NodeID); err != nil {
+		return nil, err
+	}
+	if err := s.checkpoints.read(s); err != nil {
+		return nil, err
+	}
+	if err := s.consumeMarker(); err != nil {
+		return nil, err
+	}
+	return s, s.finishDeletes()
+}
+
+// consumeMarker learns whether the last stop was clean, and makes sure that the
+// next start does not think so if this run ends otherwise. The names that a
+// killed process had left to the page cache are durable from here on, too.
+func (s *Store) consumeMarker() error {
+	err := s.fs.Remove(path.Join(s.dir, nameClean))
+	s.clean = err == nil
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, s.fs.SyncDir(s.dir))
+}
+
+// ClusterID is the id of the cluster that the directory belongs to.
+func (s *Store) ClusterID() string { return s.clusterID }
+
+// Clean reports whether the last stop was clean.
+func (s *Store) Clean() bool { return s.clean }
+
+// Names lists the logs on disk, sorted.
+func (s *Store) Names() ([]string, error) {
+	entries, err := s.fs.ReadDir(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if _, _, ok := splitName(e.Name()); ok && e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+// LogOptions say how a log is opened.
+type LogOptions struct {
+	Config Config
+	// TopicID is written to partition.metadata of a new log.
+	TopicID [16]byte
+	// First is the offset of a new log's first record.
+	First int64
+}
+
+// Create makes a new, empty log, durably. Its name is «topic-partition». It fails with
+// ErrExists if the directory has segments already.
+func (s *Store) Create(name string, o LogOptions) (*Log, error) {
+	return s.openLog(name, o, func(l *Log) error {
+		if err := s.fs.MkdirAll(l.dir); err != nil {
+			return err
+		}
+		files, err := l.list()
+		if err == nil && len(files.bases) > 0 {
+			err = ErrExists
+		}
+		if err == nil {
+			// What a checkpoint says of an earlier log of this name is not about
+			// this one: it would hide records, or pass torn ones.
+			err = s.checkpoints.forget(s, name)
+		}
+		if err != nil {
+			return err
+		}
+		return l.create(o)
+	})
+}
+
+// Open opens a log that exists and recovers it. It fails with ErrNotFound if
+// there are no segments, and with a *CorruptError if bytes are damaged that were
+// durable.
+func (s *Store) Open(name string, o LogOptions) (*Log, error) {
+	return s.openLog(name, o, func(l *Log) error {
+		r := s.checkpoints.of(name)
+		r.clean = s.clean
+		l.recovered.Store(r.durable)
+		err := l.load(r)
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w: %w", ErrNotFound, err)
+		}
+		if err != nil {
+			return err
+		}
+		if l.topicID, err = readTopicID(s.fs, l.dir); err != nil {
+			return err
+		}
+		if end := l.end.Load(); r.durable > end {
+			// It must not vouch for what is appended now.
+			if err := s.checkpoints.lower(s, name, recoveryPoints{durable: end, start: r.start}); err != nil {
+				return err
+			}
+			l.recovered.Store(end)
+		}
+		if err := l.skip(r.start); err != nil {
+			return err
+		}
+		// Recovered data is made durable before it is served. A worker may be at
+		// it already, for skip rolls: then this waits for it.
+		l.syncTail(true)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.usable()
+	})
+}
+
+func (s *Store) openLog(name string, o LogOptions, load func(*Log) error) (*Log, error) {
+	if _, _, ok := splitName(name); !ok || strings.ContainsAny(name, "/\x00") {
+		return nil, fmt.Errorf("%q is not the name of a log: it must be «topic-partition»", name)
+	}
+	r, err := o.Config.Design.resolve()
+	if err != nil {
+		return nil, fmt.Errorf("log %s: %w", name, err)
+	}
+	s.mu.Lock()
+	_, open := s.mu.logs[name]
+	closed := s.mu.closed
+	if !open && !closed {
+		s.mu.logs[name] = nil
+		s.opening.Add(1)
+		defer s.opening.Done()
+	}
+	s.mu.Unlock()
+	switch {
+	case closed:
+		return nil, ErrClosed
+	case open:
+		return nil, fmt.Errorf("log %s is open already: %w", name, ErrExists)
+	}
+	l := &Log{name: name, dir: path.Join(s.dir, name), fs: s.fs, log: s.log, now: s.now, store: s, topicID: o.TopicID}
+	l.acked.channels = s.waiters
+	l.config.Store(&logConfig{Config: o.Config, design: r})
+	l.mu.snapshotAt = -1
+	l.mu.jitter = randomJitter(o.Config.SegmentJitter)
+	err = load(l)
+	if err != nil && l.view.Load() != nil {
+		err = errors.Join(err, l.closeParts())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		delete(s.mu.logs, name)
+		if errors.Is(err, ErrNotFound) {
+			s.mu.recovered[name] = true // there is nothing to recover
+		}
+		return nil, fmt.Errorf("log %s: %w", name, err)
+	}
+	s.mu.logs[name], s.mu.recovered[name] = l, true
+	return l, nil
+}
+
+// Delete closes the log if it is open and removes it. Once it returns the log is
+// gone for good, also after a crash; its bytes are given back behind. It is not
+// an error if there is no such log.
+func (s *Store) Delete(name string) error {
+	s.mu.Lock()
+	l, closed := s.mu.logs[name], s.mu.closed
+	if !closed {
+		delete(s.mu.logs, name)
+	}
+	s.mu.Unlock()
+	if closed {
+		return ErrClosed
+	}
+	if l != nil {
+		l.abandon()
+	}
+	s.checkpoints.drop(name)
+	var id [8]byte
+	_, _ = rand.Read(id[:]) // never fails
+	dir := path.Join(s.dir, name)
+	aside := path.Join(s.dir, fmt.Sprintf("%.200s.%s%s", name, hex.EncodeToString(id[:]), suffixDelete))
+	if err := s.fs.Rename(dir, aside); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	if err := s.fs.SyncDir(s.dir); err != nil {
+		return err
+	}
+	s.deletes.Go(func() { s.removeAside(aside) })
+	return nil
+}
+
+func (s *Store) removeAside(dir string) {
+	if err := s.fs.RemoveAll(dir); err != nil {
+		s.log.Warn("deleted log not removed, the next start will try again", "path", dir, "err", err)
+	}
+}
+
+// finishDeletes removes what an earlier run renamed aside.
+func (s *Store) finishDeletes() error {
+	entries, err := s.fs.ReadDir(s.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.IsDir() && isDeleted(e.Name()) {
+			s.deletes.Go(func() { s.removeAside(path.Join(s.dir, e.Name())) })
+		}
+	}
+	return nil
+}
+
+// openLogs lists the logs that are open.
+func (s *Store) openLogs() []*Log {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	logs := make([]*Log, 0, len(s.mu.logs))
+	for _, l := range s.mu.logs {
+		if l != nil {
+			logs = append(logs, l)
+		}
+	}
+	return logs
+}
+
+// Tick does the housekeeping that is due: retention, and the checkpoints that
+// keep the next recovery short. The owner calls it about as often as Kafka's
+// log.retention.check.interval.ms and flush.offset.checkpoint.interval.ms say.
+func (s *Store) Tick(now time.Time) {
+	for _, l := range s.openLogs() {
+		if err := l.retain(now); err != nil {
+			s.log.Warn("retention did not run", "log", l.name, "err", err)
+		}
+	}
+	if err := s.Checkpoint(); err != nil {
+		s.log.Warn("checkpoint not written: a recovery would read more", "err", err)
+	}
+}
+
+// Close makes everything durable and closes the logs. If all went well, and no
+// log is left that a crash before this run may have torn, it leaves the marker
+// that spares the next start its recovery.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.mu.closed {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	s.mu.closed = true
+	s.mu.Unlock()
+	s.opening.Wait()
+	err := s.closeLogs()
+	s.committer.stop()
+	s.deletes.Wait()
+	if err == nil {
+		err = s.Checkpoint()
+	}
+	if err == nil {
+		err = s.leaveMarker()
+	}
+	return errors.Join(err, s.lock.Close())
+}
+
+// closeLogs closes the logs, as many at once as there may be syncs: a log takes
+// some of them, and a disk serves many together about as fast as one.
+func (s *Store) closeLogs() error {
+	g := new(errgroup.Group)
+	g.SetLimit(s.committer.workersMax)
+	logs := s.openLogs()
+	errs := make([]error, len(logs))
+	for i, l := range logs {
+		g.Go(func() error {
+			errs[i] = l.close()
+			return nil
+		})
+	}
+	_ = g.Wait() // they are in errs, all of them
+	return errors.Join(errs...)
+}
+
+func (s *Store) leaveMarker() error {
+	names, err := s.Names()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		s.mu.Lock()
+		recovered := s.clean || s.mu.recovered[name]
+		s.mu.Unlock()
+		if !recovered {
+			s.log.Warn("a log was not opened since the last crash: the next start will check all again", "log", name)
+			return nil
+		}
+	}
+	return replaceFile(s.fs, s.dir, nameClean, []byte(`{"version":0,"brokerEpoch":-1}`))
+}
