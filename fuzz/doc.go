@@ -1,0 +1,3 @@
+// Package fuzz holds tests that drive the packages below with programs and bytes
+// that nobody thought of. It has no code of its own: see FuzzLog and FuzzOpen.
+package fuzz
