@@ -1,0 +1,136 @@
+package controller
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Op is what an incremental change does to one config; the numbers are the wire's.
+type Op int8
+
+const (
+	OpSet      Op = 0 // replaces the value
+	OpDelete   Op = 1 // back to the default
+	OpAppend   Op = 2 // adds to a list, starting from the default if none is set
+	OpSubtract Op = 3 // takes out of a list
+)
+
+func (o Op) String() string {
+	names := []string{"SET", "DELETE", "APPEND", "SUBTRACT"}
+	if int(o) < len(names) && o >= 0 {
+		return names[o]
+	}
+	return "UNKNOWN"
+}
+
+// ConfigChange asks for other configs of a topic.
+type ConfigChange struct {
+	Topic string
+	// Replace sets all configs anew: Ops are OpSet, and what is not among them
+	// goes back to its default (AlterConfigs).
+	Replace bool
+	Ops     []ConfigOp
+}
+
+// ConfigOp changes one config.
+type ConfigOp struct {
+	Name  string
+	Op    Op
+	Value *string // nil only with OpDelete
+}
+
+// AlterConfigs decides on the changes, one at a time and each as a whole. The
+// results are in their order.
+func (c *Controller) AlterConfigs(changes []ConfigChange, validateOnly bool) ([][]byte, []TopicResult) {
+	m := c.Image()
+	twice := duplicates(changes, func(s ConfigChange) string { return s.Topic })
+	results := make([]TopicResult, len(changes))
+	var rs []record
+	for i, s := range changes {
+		results[i] = TopicResult{Name: s.Topic}
+		if twice[s.Topic] {
+			results[i].Err = fault(ErrInvalidRequest, "Each resource must appear at most once.")
+			continue
+		}
+		t, configs, err := c.changed(m, s)
+		if err != nil {
+			results[i].Err = err
+			continue
+		}
+		results[i].ID, results[i].Configs = t.ID, configs
+		if !maps.Equal(configs, t.Configs) {
+			rs = append(rs, configsRecord{ID: t.ID, Configs: configs})
+		}
+	}
+	if validateOnly {
+		return nil, results
+	}
+	return encodeAll(rs), results
+}
+
+func (c *Controller) changed(m *Image, s ConfigChange) (*Topic, map[string]string, error) {
+	if s.Topic == "" {
+		return nil, nil, fault(ErrInvalidRequest, "Default topic resources are not allowed.")
+	}
+	if err := CheckTopicName(s.Topic); err != nil {
+		return nil, nil, err
+	}
+	t := m.TopicByName(s.Topic)
+	if t == nil {
+		return nil, nil, fault(ErrUnknownTopic, "The topic '%s' does not exist.", s.Topic)
+	}
+	if twice := duplicates(s.Ops, func(o ConfigOp) string { return o.Name }); len(twice) > 0 {
+		names := slices.Sorted(maps.Keys(twice))
+		return nil, nil, fault(ErrInvalidRequest, "Error due to duplicate config keys: %s", strings.Join(names, ","))
+	}
+	configs := map[string]string{}
+	if !s.Replace {
+		maps.Copy(configs, t.Configs)
+	}
+	for _, o := range s.Ops {
+		if err := c.applyOp(configs, o); err != nil {
+			return nil, nil, err
+		}
+	}
+	return t, configs, c.checkConfigs(configs)
+}
+
+func (c *Controller) applyOp(configs map[string]string, o ConfigOp) error {
+	if o.Op < OpSet || o.Op > OpSubtract {
+		return fault(ErrInvalidRequest, "Unknown operation type %d.", o.Op)
+	}
+	if o.Op == OpDelete {
+		delete(configs, o.Name)
+		return nil
+	}
+	if o.Value == nil {
+		return fault(ErrInvalidRequest, "Null value not supported for : %s", o.Name)
+	}
+	if o.Op == OpSet {
+		configs[o.Name] = *o.Value
+		return nil
+	}
+	value, list := "", false
+	if c.o.ListConfig != nil {
+		value, list = c.o.ListConfig(o.Name)
+	}
+	if !list {
+		return fault(ErrInvalidConfig, "Can't %s to key %s because its type is not LIST.", o.Op, o.Name)
+	}
+	if set, ok := configs[o.Name]; ok {
+		value = set
+	}
+	parts := slices.DeleteFunc(strings.Split(value, ","), func(p string) bool { return p == "" })
+	for _, p := range strings.Split(*o.Value, ",") {
+		i := slices.Index(parts, p)
+		switch {
+		case o.Op == OpAppend && i < 0:
+			parts = append(parts, p)
+		case o.Op == OpSubtract && i >= 0:
+			parts = slices.Delete(parts, i, i+1)
+		}
+	}
+	configs[o.Name] = strings.Join(parts, ",")
+	return nil
+}

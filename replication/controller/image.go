@@ -1,0 +1,124 @@
+package controller
+
+import (
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Image is the metadata at one moment. It never changes once it was handed out,
+// so it may be read without a lock and kept; nothing in it may be written to.
+type Image struct {
+	// Offset is the log offset of the last command in it, 0 if none.
+	Offset int64
+	// ClusterID is empty until the first command sets it.
+	ClusterID string
+	// ControllerID is the broker that decides, as this broker knows it; it is no
+	// part of the state that is agreed on.
+	ControllerID int32
+	// Brokers are sorted by id.
+	Brokers []Broker
+	// NextProducerID is the first producer id that was not handed out.
+	NextProducerID int64
+
+	byName map[string]*Topic
+	byID   map[[16]byte]*Topic
+	// names are the topics', sorted. Invariant: byName, byID and names hold the
+	// same topics.
+	names []string
+	// collisions maps a name with '.' replaced by '_' to the topic that has it,
+	// for names with one of the two.
+	collisions map[string]string
+	// deleted are topics whose directories brokers may still have.
+	deleted map[[16]byte]struct{}
+}
+
+// Broker is a node that holds partitions.
+type Broker struct {
+	ID        int32
+	Rack      string // "": none
+	Endpoints []Endpoint
+}
+
+// Endpoint is where clients reach a broker.
+type Endpoint struct {
+	Name string // of the listener, such as PLAINTEXT
+	Host string
+	Port int32
+}
+
+// Topic is a named set of partitions.
+type Topic struct {
+	// ID is random, and what tells a topic from an earlier one of its name.
+	ID   [16]byte
+	Name string
+	// Partitions are indexed by their number.
+	Partitions []Partition
+	// Configs are what was set for this topic, by Kafka's names; the rest is
+	// the broker's default.
+	Configs map[string]string
+}
+
+// Partition says who holds a partition.
+type Partition struct {
+	Leader   int32 // -1: none
+	Epoch    int32 // of the leader, grows with each change
+	Replicas []int32
+	ISR      []int32 // those of the replicas that are in sync
+}
+
+func newImage() *Image {
+	return &Image{
+		byName: map[string]*Topic{}, byID: map[[16]byte]*Topic{}, names: []string{},
+		collisions: map[string]string{}, deleted: map[[16]byte]struct{}{},
+	}
+}
+
+// TopicByName returns a topic, or nil.
+func (m *Image) TopicByName(name string) *Topic { return m.byName[name] }
+
+// TopicByID returns a topic, or nil.
+func (m *Image) TopicByID(id [16]byte) *Topic { return m.byID[id] }
+
+// Topics yields all topics sorted by name.
+func (m *Image) Topics() iter.Seq[*Topic] {
+	return func(yield func(*Topic) bool) {
+		for _, name := range m.names {
+			if !yield(m.byName[name]) {
+				return
+			}
+		}
+	}
+}
+
+// Len is the number of topics.
+func (m *Image) Len() int { return len(m.names) }
+
+// Broker returns a broker by its id.
+func (m *Image) Broker(id int32) (Broker, bool) {
+	i, ok := slices.BinarySearchFunc(m.Brokers, id, func(b Broker, id int32) int { return int(b.ID) - int(id) })
+	if !ok {
+		return Broker{}, false
+	}
+	return m.Brokers[i], true
+}
+
+// Deleted reports whether a topic was deleted whose directories may still be
+// there.
+func (m *Image) Deleted(id [16]byte) bool {
+	_, ok := m.deleted[id]
+	return ok
+}
+
+// DeletedTopics returns the ids for which Deleted is true, sorted.
+func (m *Image) DeletedTopics() [][16]byte {
+	return slices.SortedFunc(maps.Keys(m.deleted), compareIDs)
+}
+
+func compareIDs(a, b [16]byte) int { return slices.Compare(a[:], b[:]) }
+
+// hasCollisionChars tells of names that Kafka's metrics cannot tell apart.
+func hasCollisionChars(name string) bool { return strings.ContainsAny(name, "._") }
+
+func unifyCollisionChars(name string) string { return strings.ReplaceAll(name, ".", "_") }
