@@ -1,0 +1,64 @@
+package protocol
+
+import (
+	"fmt"
+
+	"github.com/bobbin-log/bobbin/engine"
+	"github.com/bobbin-log/bobbin/protocol/wire"
+	"github.com/bobbin-log/bobbin/replication"
+)
+
+// DeleteRecords, versions 0 to 2 (2 is flexible).
+//
+// Records before an offset are no longer there: -1 stands for all of them. An
+// offset before the log's start changes nothing. A topic that only compacts
+// keeps its records.
+
+// toHighWatermark stands for the offset of everything that consumers can see.
+const toHighWatermark int64 = -1
+
+func (s *Server) deleteRecords(_ *request, q *wire.DeleteRecordsRequest) *wire.DeleteRecordsResponse {
+	a := new(wire.DeleteRecordsResponse)
+	a.Default()
+	for i := range q.Topics {
+		t := &q.Topics[i]
+		topic := wire.Append(&a.Topics)
+		topic.Name = t.Name
+		for j := range t.Partitions {
+			p := &t.Partitions[j]
+			out := wire.Append(&topic.Partitions)
+			out.PartitionIndex = p.PartitionIndex
+			low, err := s.deleteBefore(t.Name, p.PartitionIndex, p.Offset)
+			if out.LowWatermark = low; err != nil {
+				out.LowWatermark, out.ErrorCode = -1, codeOf(err)
+			}
+		}
+	}
+	return a
+}
+
+// deleteBefore trims a partition's log and returns where it starts now.
+func (s *Server) deleteBefore(topic string, partition int32, offset int64) (int64, error) {
+	p, err := s.node.Partition(topic, partition)
+	if err != nil {
+		return 0, err
+	}
+	log := p.Log()
+	if c := log.Config(); c.Compact && !c.Delete {
+		return 0, fmt.Errorf("%w: records of %s can't be deleted, its cleanup.policy is compact", replication.ErrPolicy, topic)
+	}
+	end := p.HighWatermark()
+	if offset == toHighWatermark {
+		offset = end
+	}
+	start := log.Marks().Start
+	if offset < 0 || offset > end {
+		return 0, &engine.RangeError{Offset: offset, Start: start, End: end}
+	}
+	if offset > start {
+		if err := log.Trim(offset); err != nil {
+			return 0, err
+		}
+	}
+	return log.Marks().Start, nil
+}

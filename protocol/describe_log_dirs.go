@@ -1,0 +1,58 @@
+package protocol
+
+import (
+	"github.com/bobbin-log/bobbin/protocol/wire"
+	"github.com/bobbin-log/bobbin/replication"
+)
+
+// DescribeLogDirs, versions 1 to 5: what the partitions take on the disk.
+//
+//	2  flexible; 3 an error of the whole; 4 the disk's size and free bytes
+//	5  cordoned directories, of which there are none here
+//
+// A broker has one directory. Null topics stand for all of them; partitions that
+// aren't there are left out.
+
+func (s *Server) describeLogDirs(_ *request, q *wire.DescribeLogDirsRequest) *wire.DescribeLogDirsResponse {
+	a := new(wire.DescribeLogDirsResponse)
+	a.Default()
+	dir := wire.Append(&a.Results)
+	dir.LogDir = s.node.Dir()
+	dir.TotalBytes, dir.UsableBytes = -1, -1
+	if u, err := s.node.Usage(); err == nil {
+		dir.TotalBytes, dir.UsableBytes = int64(u.Size), int64(u.Free)
+	}
+	m := s.node.Image()
+	if q.Topics == nil {
+		for t := range m.Topics() {
+			s.describeSizes(dir, t, nil)
+		}
+		return a
+	}
+	for i := range q.Topics {
+		if t := m.TopicByName(q.Topics[i].Topic); t != nil {
+			s.describeSizes(dir, t, q.Topics[i].Partitions)
+		}
+	}
+	return a
+}
+
+// describeSizes adds the given partitions of a topic; nil stands for all.
+func (s *Server) describeSizes(dir *wire.DescribeLogDirsResponseDescribeLogDirsResult, t *replication.Topic, partitions []int32) {
+	if partitions == nil {
+		for i := range t.Partitions {
+			partitions = append(partitions, int32(i))
+		}
+	}
+	out := wire.Append(&dir.Topics)
+	out.Name = t.Name
+	for _, id := range partitions {
+		if p, err := s.node.PartitionByID(t.ID, id); err == nil {
+			d := wire.Append(&out.Partitions)
+			d.PartitionIndex, d.PartitionSize = id, p.Log().Bytes()
+		}
+	}
+	if len(out.Partitions) == 0 {
+		dir.Topics = dir.Topics[:len(dir.Topics)-1]
+	}
+}
