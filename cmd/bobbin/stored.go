@@ -1,0 +1,122 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// storedLog is the directory of one partition.
+type storedLog struct {
+	dir      string
+	segments []storedSegment // ascending
+	others   []string        // paths of the other files
+}
+
+// storedSegment is a segment with its indexes; the paths of those that are not
+// there are empty.
+type storedSegment struct {
+	base                 int64 // the offset in its name
+	path, offsets, times string
+	last                 bool // of its log: the one that is appended to
+}
+
+// dataDirectory tells whether dir has logs in it, and not segments.
+func dataDirectory(dir string) bool {
+	if _, err := os.Stat(filepath.Join(dir, "meta.properties")); err == nil {
+		return true
+	}
+	entries, err := os.ReadDir(dir)
+	return err == nil && slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.IsDir() && isLogName(e.Name()) })
+}
+
+// isLogName tells whether a directory's name is that of a partition.
+func isLogName(name string) bool {
+	i := strings.LastIndexByte(name, '-')
+	if i <= 0 {
+		return false
+	}
+	n, err := strconv.ParseInt(name[i+1:], 10, 32)
+	return err == nil && n >= 0
+}
+
+// storedLogs lists the logs of a data directory, sorted by name.
+func storedLogs(dir string) ([]*storedLog, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var logs []*storedLog
+	for _, e := range entries {
+		if !e.IsDir() || !isLogName(e.Name()) {
+			continue
+		}
+		l, err := readStoredLog(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return nil, err
+		}
+		logs = append(logs, l)
+	}
+	return logs, nil
+}
+
+func readStoredLog(dir string) (*storedLog, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	l := &storedLog{dir: dir}
+	present := map[string]bool{}
+	for _, e := range entries {
+		present[e.Name()] = true
+		base, ok := fileOffset(e.Name(), ".log")
+		if !ok {
+			l.others = append(l.others, filepath.Join(dir, e.Name()))
+			continue
+		}
+		l.segments = append(l.segments, storedSegment{base: base, path: filepath.Join(dir, e.Name())})
+	}
+	slices.SortFunc(l.segments, func(x, y storedSegment) int { return cmp.Compare(x.base, y.base) })
+	for i := range l.segments {
+		s := &l.segments[i]
+		s.last = i == len(l.segments)-1
+		for suffix, to := range map[string]*string{".index": &s.offsets, ".timeindex": &s.times} {
+			if name := fmt.Sprintf("%020d%s", s.base, suffix); present[name] {
+				*to = filepath.Join(dir, name)
+			}
+		}
+	}
+	return l, nil
+}
+
+// fileOffset reads the offset that the name of a segment, an index or a
+// snapshot is.
+func fileOffset(name, suffix string) (int64, bool) {
+	digits, ok := strings.CutSuffix(name, suffix)
+	if !ok || len(digits) != 20 {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	return n, err == nil && n >= 0
+}
+
+// finding is something that is not as it should be.
+type finding struct {
+	Path     string `json:"path"`
+	Position int64  `json:"position"` // in bytes from the file's start
+	Why      string `json:"why"`
+	// Warning: nothing is lost by it, and a broker that starts mends it.
+	Warning bool `json:"warning,omitempty"`
+}
+
+func (f finding) String() string {
+	kind := "damaged"
+	if f.Warning {
+		kind = "warning"
+	}
+	return fmt.Sprintf("%s: %s at byte %d: %s", f.Path, kind, f.Position, f.Why)
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/bobbin-log/bobbin/segment/batch"
+)
+
+// verifier checks stored logs and collects what it finds.
+type verifier struct {
+	gaps   bool // offsets may be missing
+	report verifyReport
+
+	bytes, batches atomic.Int64 // for the progress line
+}
+
+func (v *verifier) progress() string {
+	return fmt.Sprintf("%s in %s batches verified", megabytes(v.bytes.Load()), thousands(v.batches.Load()))
+}
+
+// tailRule says what an unfinished end of a log means.
+type tailRule struct {
+	clean bool  // the log was stopped cleanly, or it is not the log's end
+	point int64 // below this offset everything was durable
+}
+
+// tail returns the rule for the last segment of a log in dir.
+func (v *verifier) tail(dir, log string) tailRule {
+	if _, err := os.Stat(filepath.Join(dir, ".kafka_cleanshutdown")); err == nil {
+		return tailRule{clean: true}
+	}
+	points, _ := readCheckpoint(filepath.Join(dir, "recovery-point-offset-checkpoint"), 3) // damage in it is found by itself
+	for _, p := range points {
+		if p[0]+"-"+p[1] == log {
+			n, _ := strconv.ParseInt(p[2], 10, 64)
+			return tailRule{point: n}
+		}
+	}
+	return tailRule{}
+}
+
+// log verifies one partition's directory in the data directory dir.
+func (v *verifier) log(l *storedLog, dir string) error {
+	v.report.Logs++
+	next := int64(-1)
+	for _, s := range l.segments {
+		if next >= 0 && s.base < next {
+			v.report.add(finding{Path: s.path, Why: fmt.Sprintf("the segment before it goes up to offset %d", next-1)})
+		} else if next >= 0 && s.base > next && !v.gaps {
+			v.report.add(finding{Path: s.path, Why: fmt.Sprintf("offsets %d-%d are missing before it", next, s.base-1)})
+		}
+		rule := tailRule{clean: true}
+		if s.last {
+			rule = v.tail(dir, filepath.Base(l.dir))
+		}
+		end, err := v.segment(s, rule)
+		if err != nil {
+			return err
+		}
+		next = max(end, s.base)
+	}
+	for _, path := range l.others {
+		if err := v.sidecar(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// segment verifies a segment and its indexes, and returns the offset that
+// follows its last batch.
+func (v *verifier) segment(s storedSegment, rule tailRule) (next int64, err error) {
+	v.report.Segments++
+	scan, err := openSegment(s.path, s.base)
+	if err != nil {
+		return 0, err
+	}
+	defer scan.close()
+	indexes, err := v.openIndexes(s)
+	if err != nil {
+		return 0, err
+	}
+	epoch, behindDamage := int32(-1), false
+	for {
+		want := scan.next
+		b, err := scan.read()
+		var broken *damage
+		switch {
+		case errors.Is(err, io.EOF):
+			indexes.finish(&v.report)
+			v.report.Bytes += scan.size
+			return scan.next, nil
+		case errors.As(err, &broken):
+			v.report.add(rule.judge(s.path, broken, want))
+			indexes.skip(broken)
+			behindDamage = true
+			continue
+		case err != nil:
+			return 0, err
+		}
+		v.report.Batches++
+		v.report.Records += int64(b.Count())
+		v.bytes.Add(int64(len(b.Batch)))
+		v.batches.Add(1)
+		bad := func(format string, args ...any) {
+			v.report.add(finding{Path: s.path, Position: b.pos, Why: fmt.Sprintf(format, args...)})
+		}
+		if b.BaseOffset() > want && behindDamage {
+			lost := &v.report.Findings[len(v.report.Findings)-1]
+			lost.Why += fmt.Sprintf("; offsets %d-%d are lost", want, b.BaseOffset()-1)
+		} else if b.BaseOffset() > want && !v.gaps {
+			bad("offsets %d-%d are missing before it", want, b.BaseOffset()-1)
+		}
+		if b.LeaderEpoch() < epoch {
+			bad("leader epoch %d comes after %d", b.LeaderEpoch(), epoch)
+		}
+		epoch = max(epoch, b.LeaderEpoch())
+		if err := checkRecords(b.Batch); err != nil {
+			bad("%v", err)
+		}
+		behindDamage = false
+		indexes.batch(b, &v.report)
+	}
+}
+
+// judge turns damage into a finding. The end of a log that was not stopped
+// cleanly may be unfinished, as long as it was not known to be durable.
+func (rule tailRule) judge(path string, d *damage, want int64) finding {
+	f := finding{Path: path, Position: d.pos, Why: d.why}
+	switch {
+	case d.zeros:
+		f.Why = fmt.Sprintf("%d bytes of zeros follow the last batch", d.end-d.pos)
+	case d.tail:
+		f.Why += fmt.Sprintf("; nothing behind it can be read, up to the end at byte %d", d.end)
+	default:
+		f.Why += fmt.Sprintf("; the next whole batch begins at byte %d", d.end)
+	}
+	if d.tail && !rule.clean && want >= rule.point {
+		f.Warning = true
+		f.Why += " (the broker was not stopped cleanly: what was not acknowledged is cut off when it starts)"
+	}
+	return f
+}
+
+// checkRecords reads every record of a batch. Unlike a producer's batch, a
+// stored one may have lost records to compaction, and have the broker's time.
+func checkRecords(b batch.Batch) error {
+	last, newest := b.BaseOffset()-1, batch.NoTimestamp
+	for r, err := range b.Records(0) {
+		if err != nil {
+			return err
+		}
+		if r.Offset <= last || r.Offset > b.LastOffset() {
+			return fmt.Errorf("a record has offset %d after %d, in a batch of %d-%d", r.Offset, last, b.BaseOffset(), b.LastOffset())
+		}
+		last = r.Offset
+		newest = max(newest, r.Timestamp)
+	}
+	if b.Count() > 0 && newest > b.MaxTimestamp() {
+		return fmt.Errorf("a record's timestamp is %d, and the batch's newest is %d", newest, b.MaxTimestamp())
+	}
+	return nil
+}
