@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Breaks a real broker process on purpose and checks what it promised: see scripts/faults/main.go. Some faults need root,
+# for file systems on loop devices, and some strace. Everything listens on 127.0.0.1.
+#
+#   scripts/faults.sh                   all of them, in about six minutes
+#   scripts/faults.sh kill power        some
+#   DURATION=10m ROUNDS=500 SEED=7 scripts/faults.sh kill
+#
+# DURATION (40s)   for how long kill and power go on, each
+# ROUNDS (60)      how many kills, cuts or stops at most
+# SEED             chooses the moments; it is printed
+# BOBBIN           a binary to use instead of this checkout's
+# The exit code is 1 when a promise was broken; data and logs are kept then, and their place is printed.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=scripts/broker.sh
+. "$here/broker.sh"
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/bobbin-faults-bin.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+binary=${BOBBIN:-$work/bobbin}
+[ -n "${BOBBIN:-}" ] || build_bobbin "$binary"
+(cd "$repo" && CGO_ENABLED=0 go build -o "$work/faults" ./scripts/faults)
+
+failed=0
+# fault NAME [FLAG…] runs one of them.
+fault() {
+	local name=$1
+	shift
+	"$work/faults" "$name" -bobbin "$binary" -duration "${DURATION:-40s}" -rounds "${ROUNDS:-60}" ${SEED:+-seed "$SEED"} "$@" || failed=1
+}
+may() {
+	[ "$(id -u)" -eq 0 ] || { echo "-- $1 is left out: it needs root"; return 1; }
+}
+traced() {
+	command -v strace >/dev/null || { echo "-- $1 is left out: it needs strace"; return 1; }
+}
+
+[ $# -gt 0 ] || set -- kill power eio short full frames conns stop damage many
+for name in "$@"; do
+	case $name in
+	power)
+		may power || continue
+		for fs in ext4 xfs; do
+			if command -v "mkfs.$fs" >/dev/null; then fault power -fs "$fs"; else echo "-- power on $fs is left out: no mkfs.$fs"; fi
+		done
+		fault power -sync interval -duration 10s # what it loses is printed, not judged
+		fault power -sync none -duration 10s
+		;;
+	full) may full && fault full ;;
+	eio | short) traced "$name" && fault "$name" ;;
+	*) fault "$name" ;;
+	esac
+done
+exit $failed

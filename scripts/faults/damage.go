@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// damage is something that happens to one file.
+type damage struct {
+	name string
+	do   func(name string) error
+}
+
+func damages() []damage {
+	return []damage{
+		{"missing", os.Remove},
+		{"empty", func(name string) error { return os.Truncate(name, 0) }},
+		{"half", func(name string) error {
+			info, err := os.Stat(name)
+			if err != nil {
+				return err
+			}
+			return os.Truncate(name, info.Size()/2)
+		}},
+		{"less a byte", func(name string) error {
+			info, err := os.Stat(name)
+			if err != nil || info.Size() == 0 {
+				return err
+			}
+			return os.Truncate(name, info.Size()-1)
+		}},
+		{"garbage", rewrite(func(b []byte) []byte {
+			for i := range b {
+				b[i] = byte(i*37 + 11)
+			}
+			return append(b, "garbage"...)
+		})},
+		{"zeros", rewrite(func(b []byte) []byte { clear(b); return b })},
+		{"a flipped bit", rewrite(func(b []byte) []byte {
+			if len(b) > 0 {
+				b[len(b)/2] ^= 4
+			}
+			return b
+		})},
+		{"garbage behind", rewrite(func(b []byte) []byte { return append(b, "some garbage behind the end of it, 53 bytes in all ..."...) })},
+	}
+}
+
+func rewrite(change func([]byte) []byte) func(name string) error {
+	return func(name string) error {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(name, change(b), 0o666)
+	}
+}
+
+// damageRun damages every kind of file of a stopped and of a killed broker, one at a time, and starts on it.
+func damageRun(ctx context.Context, r *rig) error {
+	for _, clean := range []bool{true, false} {
+		b, t, err := begun(ctx, r, r.path(fmt.Sprintf("clean-%v", clean)), "--override", "log.retention.check.interval.ms=300")
+		if err != nil {
+			return err
+		}
+		t.close()
+		time.Sleep(time.Second) // a round of housekeeping
+		if clean {
+			b.terminate(10 * time.Second)
+		} else {
+			b.kill()
+		}
+		names, err := kinds(b.dir)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			for _, d := range damages() {
+				if err := r.damaged(ctx, b, clean, name, d); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// kinds lists a file of each kind: the first and the last of a log's, and those beside the logs.
+func kinds(dir string) ([]string, error) {
+	var names []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasSuffix(path, ".lock") {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if strings.HasPrefix(rel, "t-1/") {
+			return err
+		}
+		// Of each suffix in each directory the first, and the newest one.
+		key := func(s string) string { return filepath.Dir(s) + filepath.Ext(s) }
+		if n := len(names); strings.HasSuffix(rel, "g") || strings.Contains(rel, "index") || strings.HasSuffix(rel, ".snapshot") {
+			same := 0
+			last := -1
+			for i, other := range names {
+				if key(other) == key(rel) {
+					same, last = same+1, i
+				}
+			}
+			if same == 2 && n > 0 {
+				names[last] = rel
+				return err
+			}
+		}
+		names = append(names, rel)
+		return err
+	})
+	return names, err
+}
+
+// damaged starts on a copy with one damaged file.
+func (r *rig) damaged(ctx context.Context, from *broker, clean bool, name string, d damage) error {
+	dir := r.path("copy")
+	if err := errors.Join(os.RemoveAll(dir), os.CopyFS(dir, os.DirFS(from.dir)), d.do(filepath.Join(dir, name))); err != nil {
+		return err
+	}
+	b, err := newBroker(r, dir, from.args...)
+	if err != nil {
+		return err
+	}
+	b.logName = r.path("copy.log")
+	_ = os.Remove(b.logName) // may not be there
+	what := fmt.Sprintf("%s, %s (clean stop: %v)", name, d.name, clean)
+	err = b.start()
+	if err != nil {
+		if b.running() {
+			b.kill()
+			r.check(false, "%s: %v", what, err)
+			return nil
+		}
+		code := b.exitCode()
+		r.check(b.sane() && (code == 1 || code == 3), "%s: code %d: %s", what, code, b.lastLine())
+		return nil
+	}
+	verdict := r.afterDamage(ctx, b)
+	stopped := b.terminate(10 * time.Second)
+	bad := strings.HasPrefix(verdict, "WRONG")
+	if !b.sane() || !stopped || bad {
+		r.check(false, "%s: %s; sane %v, stopped %v", what, verdict, b.sane(), stopped)
+		return nil
+	}
+	fmt.Printf("ok      %s: %s\n", what, verdict)
+	return nil
+}
+
+// afterDamage says what a broker that started makes of the topic. Wrong values are worse than an error.
+func (r *rig) afterDamage(ctx context.Context, b *broker) string {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	values, err := read(ctx, b.address, "t", 0, 50)
+	for i, v := range values {
+		if m, ok := markOf(v); !ok || m.sequence != uint64(i) {
+			return fmt.Sprintf("WRONG value of record %d", i)
+		}
+	}
+	other, err2 := read(ctx, b.address, "t", 1, 50)
+	if err2 != nil && ctx.Err() == nil {
+		return fmt.Sprintf("WRONG the partition that was not damaged has %d of 50: %v", len(other), err2)
+	}
+	if err == nil {
+		return "healed"
+	}
+	return fmt.Sprintf("%d of 50 records: %v", len(values), err)
+}

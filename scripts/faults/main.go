@@ -1,0 +1,117 @@
+// Faults breaks a real broker process on purpose and checks what it promised:
+//
+//	faults kill     kill -9 at random moments under load, and start again
+//	faults power    cut the power of a real file system on a loop device under load (needs root)
+//	faults eio      a sync of a partition's log, then of the metadata's, that fails (needs strace)
+//	faults short    writes that are short, and a disk that is full only sometimes (needs strace)
+//	faults full     a small disk that is really full, and has room again (needs root)
+//	faults frames   garbage, slow and silent peers, floods, and clients that never read
+//	faults conns    thousands of idle connections, connection storms, too few descriptors
+//	faults stop     SIGTERM under load, twice, and directories that are not ours to start on
+//	faults damage   damaged, missing and empty files, then a start
+//	faults many     thousands of partitions: to create, to start, to stop
+//
+// Every run prints lines of figures and ends with code 1 if a promise was broken. It ends only processes that it
+// started, listens on 127.0.0.1 only, and unmounts what it mounted.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// rig is what all faults share.
+type rig struct {
+	binary   string
+	work     string // scratch, removed when all is well
+	seed     uint64
+	duration time.Duration
+	rounds   int
+	policy   string
+	fsType   string
+
+	mu struct {
+		sync.Mutex
+		broken int
+		undo   []func()
+	}
+}
+
+func main() {
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, "usage: faults FAULT [flags]; see the head of main.go")
+		os.Exit(2)
+	}
+	if err := run(os.Args[1], os.Args[2:]); err != nil {
+		fmt.Fprintf(os.Stderr, "faults %s: %v\n", os.Args[1], err)
+		os.Exit(1)
+	}
+}
+
+func run(name string, args []string) error {
+	r := &rig{}
+	flags := flag.NewFlagSet(name, flag.ExitOnError)
+	flags.StringVar(&r.binary, "bobbin", "", "the broker's binary, linked statically")
+	flags.Uint64Var(&r.seed, "seed", uint64(time.Now().UnixNano()), "chooses the moments")
+	flags.DurationVar(&r.duration, "duration", time.Minute, "for how long faults go on")
+	flags.IntVar(&r.rounds, "rounds", 10, "how many faults at most")
+	flags.StringVar(&r.policy, "sync", "always", "the broker's sync policy")
+	flags.StringVar(&r.fsType, "fs", "ext4", "file system of the loop device: ext4 or xfs")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	faults := map[string]func(context.Context, *rig) error{
+		"kill": killRun, "power": powerRun, "eio": eioRun, "short": shortRun, "full": fullRun, "frames": framesRun,
+		"conns": connsRun, "stop": stopRun, "damage": damageRun, "many": manyRun,
+	}
+	fault := faults[name]
+	if fault == nil || r.binary == "" {
+		return errors.New("unknown fault, or no -bobbin")
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	var err error
+	if r.work, err = os.MkdirTemp("", "bobbin-faults."); err != nil {
+		return err
+	}
+	fmt.Printf("== %s  seed %d\n", name, r.seed)
+	err = fault(ctx, r)
+	for i := len(r.mu.undo) - 1; i >= 0; i-- {
+		r.mu.undo[i]()
+	}
+	if err == nil && r.mu.broken > 0 {
+		err = fmt.Errorf("%d promises broken", r.mu.broken)
+	}
+	if err != nil {
+		return fmt.Errorf("%w (data and logs are kept in %s)", err, r.work)
+	}
+	return os.RemoveAll(r.work)
+}
+
+// later has f called at the end, last one first.
+func (r *rig) later(f func()) { r.mu.undo = append(r.mu.undo, f) }
+
+// check prints a line of the report.
+func (r *rig) check(ok bool, format string, args ...any) bool {
+	word := "ok     "
+	if !ok {
+		word = "BROKEN "
+		r.mu.Lock()
+		r.mu.broken++
+		r.mu.Unlock()
+	}
+	fmt.Printf("%s%s\n", word, fmt.Sprintf(format, args...))
+	return ok
+}
+
+func (r *rig) path(names ...string) string {
+	return filepath.Join(append([]string{r.work}, names...)...)
+}
