@@ -2,7 +2,9 @@ package engine_test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -104,22 +106,97 @@ func crashScripts() []crashScript {
 	}
 }
 
+var (
+	crashEvery = flag.Bool("crash.every", false, "leave out no operation of any combination of designs: minutes for each")
+	crashSeed  = flag.Uint64("crash.seed", uint64(time.Now().UnixNano()), "chooses what the crash tests leave out")
+)
+
+// thinning says how much of the crash tests is done with one combination of
+// designs. Whatever is near the default, which is every design of every family
+// once, is cut off after every operation; how two designs other than the default
+// get on with each other is sampled, at other places in every run.
+type thinning struct {
+	step  int // crash after every step-th operation, from a random one on
+	seeds int // of a crash during recovery
+}
+
+func thin(d engine.Design) thinning {
+	th := thinning{step: 1, seeds: 4}
+	switch near := foreignness(d) <= 1; {
+	case *crashEvery:
+		return th
+	case !near:
+		th = thinning{step: 37, seeds: 1}
+	case !ackDurable(d):
+		th.step = 7 // these promise less, and are like each other
+	}
+	if testing.Short() {
+		th.step, th.seeds = 7*th.step, 1
+	}
+	return th
+}
+
+// foreignness is in how many families a design differs from the default.
+func foreignness(d engine.Design) (n int) {
+	for _, other := range []bool{d.Segment != engine.DefaultDesign.Segment, d.Index != engine.DefaultDesign.Index, d.Sync != engine.DefaultDesign.Sync} {
+		if other {
+			n++
+		}
+	}
+	return n
+}
+
+// chosen is the randomness of one test: it repeats with -crash.seed.
+func chosen(t *testing.T) *rand.Rand {
+	t.Helper()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("go test -run '^%s$' -crash.seed %d repeats this", t.Name(), *crashSeed)
+		}
+	})
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(t.Name())) // never fails
+	return rand.New(rand.NewPCG(*crashSeed, h.Sum64()))
+}
+
+// crashConfigs are the logs that are crashed: of every durable design, and of the
+// default one also with room reserved ahead.
+func crashConfigs() []engine.Config {
+	reserved := crashConfig(engine.DefaultDesign)
+	reserved.Preallocate = true
+	all := []engine.Config{reserved}
+	for _, d := range designs() {
+		if durable(d) {
+			all = append(all, crashConfig(d))
+		}
+	}
+	return all
+}
+
+func crashConfig(d engine.Design) engine.Config {
+	c := smallConfig(d)
+	c.FlushRecords = 6
+	c.RetentionBytes = 5000
+	return c
+}
+
+func configName(c engine.Config) string {
+	if c.Preallocate {
+		return fmt.Sprintf("design=%s,preallocated", c.Design)
+	}
+	return fmt.Sprintf("design=%s", c.Design)
+}
+
 // Wherever a crash comes, and whatever of the unsynced it takes: what was
 // acknowledged is there, an offset never has two values, and the log can be used.
 func TestCrashAfterEveryOperation(t *testing.T) {
-	for _, d := range designs() {
-		if !durable(d) {
-			continue
-		}
+	for _, c := range crashConfigs() {
 		for _, s := range crashScripts() {
-			t.Run(fmt.Sprintf("design=%s/%s", d, s.name), func(t *testing.T) {
+			t.Run(configName(c)+"/"+s.name, func(t *testing.T) {
 				t.Parallel()
-				before, disk := s.begin(t, d)
-				step := 1
-				if !ackDurable(d) || testing.Short() {
-					step = 7 // these promise less, and are like each other
-				}
-				for n := 0; ; n += step {
+				before, disk := s.begin(t, c)
+				step := thin(c.Design).step
+				for n := chosen(t).IntN(step); ; n += step {
 					h := before.fork()
 					states, ended := s.crash(t, h, disk.Kill(), n)
 					for _, st := range states {
@@ -138,11 +215,8 @@ func TestCrashAfterEveryOperation(t *testing.T) {
 }
 
 // begin leads to where the script starts.
-func (s crashScript) begin(t *testing.T, d engine.Design) (*history, *vfs.Mem) {
+func (s crashScript) begin(t *testing.T, c engine.Config) (*history, *vfs.Mem) {
 	t.Helper()
-	c := smallConfig(d)
-	c.FlushRecords = 6
-	c.RetentionBytes = 5000
 	h, mem := newHistory(t, c), vfs.NewMem()
 	if err := errors.Join(h.open(mem), s.before(h)); err != nil {
 		t.Fatal(err)
@@ -269,27 +343,22 @@ func (h *history) reopen(name string, fs vfs.FS, lostPower bool) bool {
 
 // A crash while a crash is being recovered from, three deep.
 func TestCrashDuringRecovery(t *testing.T) {
-	scripts := crashScripts()
-	for _, d := range designs() {
-		if !durable(d) {
-			continue
-		}
-		t.Run("design="+d.String(), func(t *testing.T) {
+	for _, c := range crashConfigs() {
+		t.Run(configName(c), func(t *testing.T) {
 			t.Parallel()
-			for _, name := range []string{"roll", "truncate", "trim", "truncate an epoch"} {
-				s := scripts[slices.IndexFunc(scripts, func(s crashScript) bool { return s.name == name })]
-				before, disk := s.begin(t, d)
-				for seed := range uint64(8) {
-					rng := rand.New(rand.NewPCG(seed, 5))
+			rng := chosen(t)
+			for _, s := range crashScripts() {
+				before, disk := s.begin(t, c)
+				for range thin(c.Design).seeds {
 					h, mem := before.fork(), disk.Kill()
-					h.crashDuring(vfs.StopAfter(20+rng.IntN(60)), mem, s.run)
+					h.crashDuring(vfs.StopAfter(rng.IntN(80)), mem, s.run)
 					for range 3 {
 						mem = h.powerLoss(mem, rng)
 						h.crashDuring(vfs.StopAfter(rng.IntN(25)), mem, func(*history) error { return nil })
 					}
 					h.survive(diskState{"the last of four crashes", h.powerLoss(mem, rng), true}, true)
 					if t.Failed() {
-						t.Fatalf("script %s, seed %d", name, seed)
+						t.Fatalf("script %s", s.name)
 					}
 				}
 			}
