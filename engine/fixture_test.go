@@ -15,10 +15,13 @@ import (
 	"github.com/bobbin-log/bobbin/segment/vfs"
 )
 
-// designs are all that a log can be made of.
+// designs are all that a log can be made of and read back from.
 func designs() []engine.Design {
 	var all []engine.Design
 	for _, s := range segment.Designs {
+		if !s.Keeps {
+			continue
+		}
 		for _, i := range index.Designs {
 			for _, p := range engine.SyncPolicies {
 				all = append(all, engine.Design{Segment: s.Name, Index: i.Name, Sync: p.Name, Retention: engine.Retentions[0].Name})

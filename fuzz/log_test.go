@@ -31,6 +31,9 @@ type subject struct {
 
 func subjects() (all []*subject) {
 	for _, s := range segment.Designs {
+		if !s.Keeps {
+			continue // has nothing to compare with the model
+		}
 		for _, i := range index.Designs {
 			for _, p := range engine.SyncPolicies {
 				d := engine.Design{Segment: s.Name, Index: i.Name, Sync: p.Name, Retention: engine.Retentions[0].Name}

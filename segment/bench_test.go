@@ -66,6 +66,9 @@ func benchPwrite(b *testing.B, buf []byte) {
 func BenchmarkRead(b *testing.B) {
 	for _, size := range []int64{16 << 10, 1 << 20} {
 		for _, d := range segment.Designs {
+			if !d.Keeps {
+				continue
+			}
 			b.Run(fmt.Sprintf("design=%s/read=%dKiB", d.Name, size>>10), func(b *testing.B) {
 				seg := subject{d, vfs.OS{}, b.TempDir()}.create(b)
 				const appends = 64

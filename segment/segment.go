@@ -69,13 +69,16 @@ type Design struct {
 	// Durable says whether Sync means anything: whether bytes outlive the
 	// process.
 	Durable bool
-	Open    func(fs vfs.FS, path string, o Options) (Segment, error)
+	// Keeps says whether what was appended can be read back at all.
+	Keeps bool
+	Open  func(fs vfs.FS, path string, o Options) (Segment, error)
 }
 
 // Designs lists every segment design. The first is the default.
 var Designs = []Design{
-	{Name: "file", Durable: true, Open: openFile},
-	{Name: "memory", Durable: false, Open: openMemory},
+	{Name: "file", Durable: true, Keeps: true, Open: openFile},
+	{Name: "memory", Durable: false, Keeps: true, Open: openMemory},
+	{Name: "null", Durable: false, Keeps: false, Open: openNull},
 }
 
 var (
@@ -85,4 +88,7 @@ var (
 	ErrSealed = errors.New("segment: sealed")
 	// ErrShort says that a medium has fewer bytes than Options.Size counts on.
 	ErrShort = errors.New("segment: shorter than expected")
+	// ErrDropped is met by reading from a design that does not keep what is
+	// appended; see Design.Keeps.
+	ErrDropped = errors.New("segment: this design drops what is appended")
 )
