@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/bobbin-log/bobbin/index"
@@ -9,23 +10,39 @@ import (
 )
 
 // Design names one choice from each family, in writing "file+mmap+always+time+size":
-// segment, index, sync policy, retention.
+// segment, index, sync policy, retention. Retentions have a + of their own.
+//
+// Segment and index are how a log's bytes lie: they are chosen when it is made.
+// Sync policy and retention are how it is kept, and can change at any time.
 type Design struct{ Segment, Index, Sync, Retention string }
 
 // DefaultDesign is what a log gets when nothing else was asked for.
 var DefaultDesign = Design{Segment: "file", Index: "mmap", Sync: "always", Retention: "time+size"}
 
+// useDefault stands for a part that is not chosen.
+const useDefault = "default"
+
+// designForm is how a design is written.
+const designForm = "segment+index+sync+retention"
+
 func (d Design) String() string {
 	return d.Segment + "+" + d.Index + "+" + d.Sync + "+" + d.Retention
 }
 
-// ParseDesign reads the form that String writes. Its errors list the choices.
-func ParseDesign(s string) (Design, error) {
-	p := strings.SplitN(s, "+", 4)
-	if len(p) != 4 {
-		return Design{}, fmt.Errorf("design %q is not of the form segment+index+sync+retention, such as %q", s, DefaultDesign)
+// ParseDesign reads the form that String writes. Parts that are left out at the
+// end, or are called "default", are those of [DefaultDesign]: "file+dense" and
+// "default+dense+default" are file+dense+always+time+size. Its errors list the
+// choices, and name the one that was likely meant.
+func ParseDesign(s string) (Design, error) { return DefaultDesign.parse(s) }
+
+// parse is ParseDesign with the defaults of d.
+func (d Design) parse(s string) (Design, error) {
+	for i, name := range strings.SplitN(s, "+", 4) {
+		if name == useDefault {
+			continue
+		}
+		*[]*string{&d.Segment, &d.Index, &d.Sync, &d.Retention}[i] = name
 	}
-	d := Design{Segment: p[0], Index: p[1], Sync: p[2], Retention: p[3]}
 	return d, d.Validate()
 }
 
@@ -35,7 +52,7 @@ func (d Design) Validate() error {
 	return err
 }
 
-// parts are the designs behind a Design's names.
+// resolved are the designs behind a Design's names.
 type resolved struct {
 	segment   segment.Design
 	index     index.Design
@@ -46,23 +63,57 @@ type resolved struct {
 func (d Design) resolve() (resolved, error) {
 	var r resolved
 	var err error
-	pick(&err, "segment", d.Segment, segment.Designs, func(s segment.Design) string { return s.Name }, &r.segment)
-	pick(&err, "index", d.Index, index.Designs, func(i index.Design) string { return i.Name }, &r.index)
-	pick(&err, "sync policy", d.Sync, SyncPolicies, func(p SyncPolicy) string { return p.Name }, &r.sync)
-	pick(&err, "retention", d.Retention, Retentions, func(p Retention) string { return p.Name }, &r.retention)
+	pick(&err, "segment", d.Segment, segment.Designs, segmentName, &r.segment)
+	pick(&err, "index", d.Index, index.Designs, indexName, &r.index)
+	pick(&err, "sync policy", d.Sync, SyncPolicies, syncName, &r.sync)
+	pick(&err, "retention", d.Retention, Retentions, retentionName, &r.retention)
 	return r, err
 }
 
+func segmentName(d segment.Design) string { return d.Name }
+func indexName(d index.Design) string     { return d.Name }
+func syncName(p SyncPolicy) string        { return p.Name }
+func retentionName(r Retention) string    { return r.Name }
+
 func pick[D any](err *error, family, name string, table []D, nameOf func(D) string, to *D) {
-	var names []string
 	for _, d := range table {
 		if nameOf(d) == name {
 			*to = d
 			return
 		}
-		names = append(names, nameOf(d))
 	}
 	if *err == nil {
-		*err = fmt.Errorf("no %s is called %q; there are: %s", family, name, strings.Join(names, ", "))
+		*err = fmt.Errorf("no %s is called %q%s", family, name, hint(name, namesOf(table, nameOf)))
 	}
+}
+
+// hint goes on from "no such name": with the name that was likely meant, or the
+// family that has it, and with the choices.
+func hint(name string, choices []string) string {
+	there := "there are: " + strings.Join(choices, ", ")
+	if near := Nearest(name, choices); near != "" {
+		return fmt.Sprintf("; did you mean %s? %s%s", near, strings.ToUpper(there[:1]), there[1:])
+	}
+	for _, other := range []struct {
+		family string
+		names  []string
+	}{
+		{"a segment", namesOf(segment.Designs, segmentName)},
+		{"an index", namesOf(index.Designs, indexName)},
+		{"a sync policy", namesOf(SyncPolicies, syncName)},
+		{"a retention", namesOf(Retentions, retentionName)},
+	} {
+		if slices.Contains(other.names, name) {
+			return fmt.Sprintf(", which is %s: a design is %s; %s", other.family, designForm, there)
+		}
+	}
+	return "; " + there
+}
+
+func namesOf[D any](table []D, nameOf func(D) string) []string {
+	names := make([]string, len(table))
+	for i, d := range table {
+		names[i] = nameOf(d)
+	}
+	return names
 }

@@ -73,11 +73,10 @@ func FindKey(name string) (Key, bool) {
 // With returns c with the settings, by topic key, in force. Its error is a
 // *KeyError.
 func (c Config) With(settings map[string]string) (Config, error) {
-	for name, value := range settings {
+	for name := range settings {
 		if _, ok := FindKey(name); !ok {
-			return c, &KeyError{name, "", "is not known" + nearest(name)}
+			return c, &KeyError{name, "", "is not known" + nearestKey(name)}
 		}
-		_ = value
 	}
 	// In the table's order: bobbin.sync changes what bobbin.design said.
 	for _, k := range Keys {
@@ -135,39 +134,16 @@ func number(s string, low, high int64) (int64, error) {
 	return n, nil
 }
 
-// nearest names the known key that is most like name, if any is.
-func nearest(name string) string {
-	best, least := "", len(name)/3+1
-	for _, k := range Keys {
-		if d := distance(name, k.Name); d < least {
-			best, least = k.Name, d
-		}
+// nearestKey asks for the known key that is most like name, if any is.
+func nearestKey(name string) string {
+	names := make([]string, len(Keys))
+	for i, k := range Keys {
+		names[i] = k.Name
 	}
-	if best == "" {
-		return ""
+	if near := Nearest(name, names); near != "" {
+		return "; did you mean " + near + "?"
 	}
-	return fmt.Sprintf("; did you mean %s?", best)
-}
-
-// distance is Levenshtein's: the least number of letters to change, add or drop.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return ""
 }
 
 // millis turns Kafka's milliseconds into a Duration; what is too long for one is
@@ -301,8 +277,8 @@ func showTimestampType(c Config) string {
 	return "CreateTime"
 }
 
-func setDesign(c *Config, s string) (err error) {
-	d, err := ParseDesign(s)
+func setDesign(c *Config, s string) error {
+	d, err := c.chosen().parse(s)
 	if err == nil {
 		c.Design = d
 	}
@@ -310,16 +286,21 @@ func setDesign(c *Config, s string) (err error) {
 }
 
 func setSync(c *Config, s string) error {
-	d := c.Design
-	if d == (Design{}) {
-		d = DefaultDesign
-	}
+	d := c.chosen()
 	d.Sync = s
 	err := d.Validate()
 	if err == nil {
 		c.Design = d
 	}
 	return err
+}
+
+// chosen is the design so far; a value is checked with nothing before it.
+func (c *Config) chosen() Design {
+	if c.Design == (Design{}) {
+		return DefaultDesign
+	}
+	return c.Design
 }
 
 // The shapes of ignored keys: their values are held to Kafka's bounds all the
@@ -382,9 +363,9 @@ func setGzipLevel(c *Config, s string) error {
 // and two of Bobbin's.
 var Keys = sorted(
 	Key{Name: "bobbin.design", Broker: "bobbin.design", Type: String, Default: DefaultDesign.String(), set: setDesign, get: func(c Config) string { return c.Design.String() },
-		Doc: "How the log is laid out and kept: segment+index+sync+retention."},
+		Doc: "How the log is laid out and kept: " + designForm + ". What is left out at the end, or is called default, is the broker's; segment and index are fixed when a topic is made."},
 	Key{Name: "bobbin.sync", Broker: "bobbin.sync", Type: String, Default: DefaultDesign.Sync, set: setSync, get: func(c Config) string { return c.Design.Sync },
-		Doc: "When appends are made durable, and so what an acknowledgement means: always, interval or none."},
+		Doc: "When appends are made durable, and so what an acknowledgement means: " + strings.Join(namesOf(SyncPolicies, syncName), ", ") + "."},
 	Key{Name: "cleanup.policy", Broker: "log.cleanup.policy", Type: List, Default: "delete", set: setCleanup, get: showCleanup,
 		Doc: "delete drops old segments; compact requires keys (compaction itself is not built yet)."},
 	Key{Name: "compression.type", Broker: "compression.type", Type: String, Default: "producer", set: setCompression, get: func(c Config) string { return c.CompressionType },

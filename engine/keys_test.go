@@ -68,6 +68,10 @@ func TestKeysWith(t *testing.T) {
 		{"preallocate", "TRUE", "true"},
 		{"bobbin.sync", "interval", "interval"},
 		{"bobbin.design", "memory+none+none+keep", "memory+none+none+keep"},
+		{"bobbin.design", "memory", "memory+mmap+always+time+size"},
+		{"bobbin.design", "default", "file+mmap+always+time+size"},
+		{"bobbin.design", "file+none+default+size", "file+none+always+size"},
+		{"bobbin.design", "default+default+interval", "file+mmap+interval+time+size"},
 	} {
 		got, err := engine.DefaultConfig().With(map[string]string{c.key: c.value})
 		k, _ := engine.FindKey(c.key)
@@ -78,6 +82,15 @@ func TestKeysWith(t *testing.T) {
 	both, err := engine.DefaultConfig().With(map[string]string{"bobbin.sync": "none", "bobbin.design": "memory+none+always+keep"})
 	if want := (engine.Design{Segment: "memory", Index: "none", Sync: "none", Retention: "keep"}); err != nil || both.Design != want {
 		t.Errorf("design and sync together: %v, %v; want %v", both.Design, err, want)
+	}
+	// What is left out is the broker's choice.
+	broker, err := engine.DefaultConfig().With(map[string]string{"bobbin.design": "memory+none+interval+keep"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	topic, err := broker.With(map[string]string{"bobbin.design": "default+mmap"})
+	if want := (engine.Design{Segment: "memory", Index: "mmap", Sync: "interval", Retention: "keep"}); err != nil || topic.Design != want {
+		t.Errorf("default+mmap over %v is %v, %v; want %v", broker.Design, topic.Design, err, want)
 	}
 }
 
@@ -100,9 +113,16 @@ func TestKeysRefuse(t *testing.T) {
 		{"message.timestamp.type", "Now", "CreateTime"},
 		{"min.cleanable.dirty.ratio", "half", "not a number"},
 		{"remote.storage.enable", "true", "not built"},
-		{"bobbin.sync", "sometimes", "always, interval, none"},
-		{"bobbin.design", "file+mmap", "segment+index+sync+retention"},
-		{"bobbin.design", "tape+mmap+always+keep", `no segment is called "tape"`},
+		{"bobbin.sync", "sometimes", `no sync policy is called "sometimes"; there are: always, `},
+		{"bobbin.sync", "intreval", "did you mean interval? There are: always, "},
+		{"bobbin.design", "tape+mmap+always+keep", `no segment is called "tape"; there are: file, `},
+		{"bobbin.design", "flie+mmap+always+keep", "did you mean file?"},
+		{"bobbin.design", "file+mmpa", "did you mean mmap?"},
+		{"bobbin.design", "file+mmap+always+time+sise", "did you mean time+size?"},
+		{"bobbin.design", "always", "which is a sync policy: a design is segment+index+sync+retention"},
+		{"bobbin.design", "file+mmap+time+size", `no sync policy is called "time", which is a retention`},
+		{"bobbin.design", "", `no segment is called ""`},
+		{"bobbin.design", "file++always", `no index is called ""`},
 	} {
 		before := engine.DefaultConfig()
 		got, err := before.With(map[string]string{c.key: c.value})

@@ -224,7 +224,7 @@ func (s *settings) remarks() (mistakes, ignored []string) {
 			continue
 		}
 		text := fmt.Sprintf("%s (%s) is no key that Kafka or Bobbin knows", key, s.set[key].origin)
-		if near := nearest(key, known); near != "" {
+		if near := engine.Nearest(key, known); near != "" {
 			text += "; did you mean " + near + "?"
 		}
 		mistakes = append(mistakes, text)

@@ -1,8 +1,9 @@
-package main
+package engine
 
-// nearest returns the candidate that s was most likely meant to be, "" if none
-// is near: more than a third of it would have to change.
-func nearest(s string, candidates []string) string {
+// Nearest returns the candidate that s was most likely meant to be, "" if none
+// is near: more than a third of it, and more than two letters, would have to
+// change. Letters that were swapped count once.
+func Nearest(s string, candidates []string) string {
 	best, least := "", max(len(s)/3, 2)+1
 	for _, c := range candidates {
 		if d := editDistance(s, c, least); d < least {
