@@ -241,7 +241,9 @@ func (l *Log) dropTail(bases []int64) error {
 // reopen opens one part. whole is false if the log ends with it: it was cut, or
 // what should follow on it is missing.
 func (l *Log) reopen(base, next int64, sealed bool, r recoveryPoints) (p *part, whole bool, err error) {
-	tail := next > r.durable && !r.clean
+	// A part that ends at the recovery point may have been sealed after it was
+	// written down: then the entry that sealing adds can be lost.
+	tail := (next > r.durable || sealed && next == r.durable) && !r.clean
 	o := l.partOptions(l.config.Load())
 	p, rebuild, err := openPart(o, base, false, sealed && !tail)
 	if err != nil {

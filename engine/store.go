@@ -187,12 +187,15 @@ func (s *Store) Open(name string, o LogOptions) (*Log, error) {
 		if l.topicID, err = readTopicID(s.fs, l.dir); err != nil {
 			return err
 		}
-		if end := l.end.Load(); r.durable > end {
-			// It must not vouch for what is appended now.
-			if err := s.checkpoints.lower(s, name, recoveryPoints{durable: end, start: r.start}); err != nil {
+		if r.durable > l.end.Load() {
+			// It must not vouch for what is appended now, nor for the entries that
+			// the recovery has given to the last part's indexes.
+			parts := *l.view.Load()
+			to := parts[len(parts)-1].base
+			if err := s.checkpoints.lower(s, name, recoveryPoints{durable: to, start: r.start}); err != nil {
 				return err
 			}
-			l.recovered.Store(end)
+			l.recovered.Store(to)
 		}
 		if err := l.skip(r.start); err != nil {
 			return err
