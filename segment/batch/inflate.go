@@ -207,20 +207,24 @@ func (f *inflater) release() {
 
 // decompress returns the whole plain payload in memory of its own.
 func decompress(codec Codec, payload []byte, budget int64) ([]byte, error) {
+	return appendDecompressed(make([]byte, 0, len(payload)), codec, payload, budget)
+}
+
+// appendDecompressed appends the whole plain payload to dst.
+func appendDecompressed(dst []byte, codec Codec, payload []byte, budget int64) ([]byte, error) {
 	f, err := inflate(codec, payload, budget)
 	if err != nil {
-		return nil, err
+		return dst, err
 	}
 	defer f.release()
-	plain := make([]byte, 0, len(payload))
 	for {
 		p, err := f.next()
 		if err != nil {
-			return nil, err
+			return dst, err
 		}
 		if len(p) == 0 {
-			return plain, nil
+			return dst, nil
 		}
-		plain = append(plain, p...)
+		dst = append(dst, p...)
 	}
 }
