@@ -92,6 +92,14 @@ type logConfig struct {
 	design resolved
 }
 
+// indexInterval is how many bytes may come without an index entry.
+func (c *logConfig) indexInterval() int64 {
+	if c.design.index.Dense {
+		return 0
+	}
+	return c.IndexIntervalBytes
+}
+
 // pendingSnapshot is a producer snapshot that was taken but not written yet.
 type pendingSnapshot struct {
 	offset int64
@@ -309,7 +317,7 @@ func (l *Log) add(s batch.Set, now time.Time) error {
 	}
 	next := first.BaseOffset()
 	for b := range s.All() {
-		if err := p.note(b, pos, c.IndexIntervalBytes); err != nil {
+		if err := p.note(b, pos, c.indexInterval()); err != nil {
 			return l.fail(fmt.Errorf("index offset %d: %w", b.BaseOffset(), err))
 		}
 		if l.mu.epochs.assign(b.LeaderEpoch(), b.BaseOffset()) {

@@ -79,7 +79,7 @@ func (p *part) goWithoutIndexes(o partOptions) error {
 		}
 	}
 	p.noIndex = true
-	none := index.Designs[slices.IndexFunc(index.Designs, func(d index.Design) bool { return !d.OnDisk })]
+	none := index.Designs[slices.IndexFunc(index.Designs, func(d index.Design) bool { return !d.Keeps })]
 	var err1, err2 error
 	p.offsets, err1 = none.Open(o.fs, "", index.Options{Kind: index.Offsets, Base: p.base})
 	p.times, err2 = none.Open(o.fs, "", index.Options{Kind: index.Times, Base: p.base})
@@ -125,7 +125,8 @@ const maxRelative = 1<<31 - 1
 // batch counts as appended.
 //
 // As in Kafka an entry is due when more than interval bytes have come since the
-// last one, and it points at the batch that made it due.
+// last one, and it points at the batch that made it due: with an interval of 0
+// every batch has one but the segment's first.
 func (p *part) note(h batch.Batch, pos, interval int64) error {
 	p.learn(h, pos)
 	if p.sinceIndex > interval {

@@ -245,7 +245,8 @@ func (l *Log) reopen(base, next int64, sealed bool, r recoveryPoints) (p *part, 
 	// written down: then the entry that sealing adds can be lost.
 	tail := (next > r.durable || sealed && next == r.durable) && !r.clean
 	o := l.partOptions(l.config.Load())
-	p, rebuild, err := openPart(o, base, false, sealed && !tail)
+	keeps := o.design.index.OnDisk
+	p, rebuild, err := openPart(o, base, false, sealed && !tail && keeps)
 	if err != nil {
 		return nil, false, err
 	}
@@ -267,6 +268,14 @@ func (l *Log) reopen(base, next int64, sealed bool, r recoveryPoints) (p *part, 
 	}
 	if !sealed {
 		return p, true, l.survey(p)
+	}
+	if !keeps {
+		// There are no files: the indexes are made from the segment every time.
+		if err = l.survey(p); err == nil {
+			err = p.seal()
+		}
+		p.next, p.synced = next, true
+		return p, true, err
 	}
 	if l.trusts(p) {
 		p.next, p.synced = next, true
@@ -426,7 +435,7 @@ func (l *Log) survey(p *part) error {
 			return err
 		}
 	}
-	interval := l.config.Load().IndexIntervalBytes
+	interval := l.config.Load().indexInterval()
 	for indexed := pos > 0; pos < s.end; indexed = false {
 		h, err := s.header(pos)
 		if err != nil {

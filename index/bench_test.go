@@ -59,7 +59,7 @@ func BenchmarkFloor(b *testing.B) {
 					b.ReportAllocs()
 					for b.Loop() {
 						key := base + 10*(entries-1-rng.Int64N(among)) + 5
-						if _, ok := x.Floor(key); ok != d.OnDisk {
+						if _, ok := x.Floor(key); ok != d.Keeps {
 							b.Fatalf("Floor(%d): %v", key, ok)
 						}
 					}

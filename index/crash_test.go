@@ -2,6 +2,7 @@ package index_test
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -14,20 +15,26 @@ import (
 // and between them. An index may lose entries then, or be found corrupt, but
 // never have an entry that is wrong, nor lose what was synced without a word.
 func TestCrash(t *testing.T) {
-	for _, k := range []index.Kind{index.Offsets, index.Times} {
-		t.Run("kind="+kindName(k), func(t *testing.T) {
-			opened, corrupt := 0, 0
-			for seed := range uint64(30) {
-				c := newCrasher(t, k, seed)
-				c.run()
-				opened += c.opened
-				corrupt += c.corrupt
+	for _, d := range index.Designs {
+		for _, k := range []index.Kind{index.Offsets, index.Times} {
+			if !d.OnDisk {
+				continue
 			}
-			t.Logf("%d indexes opened after a crash, %d were corrupt", opened, corrupt)
-			if opened < 1000 || corrupt < 10 {
-				t.Error("the crashes hit too little")
-			}
-		})
+			t.Run(fmt.Sprintf("design=%s/kind=%s", d.Name, kindName(k)), func(t *testing.T) {
+				t.Parallel()
+				opened, corrupt := 0, 0
+				for seed := range uint64(30) {
+					c := newCrasher(t, d, k, seed)
+					c.run()
+					opened += c.opened
+					corrupt += c.corrupt
+				}
+				t.Logf("%d indexes opened after a crash, %d were corrupt", opened, corrupt)
+				if opened < 1000 || corrupt < 10 {
+					t.Error("the crashes hit too little")
+				}
+			})
+		}
 	}
 }
 
@@ -49,7 +56,7 @@ type crasher struct {
 	opened, corrupt int
 }
 
-func newCrasher(t *testing.T, k index.Kind, seed uint64) *crasher {
+func newCrasher(t *testing.T, d index.Design, k index.Kind, seed uint64) *crasher {
 	c := &crasher{t: t, rng: rand.New(rand.NewPCG(seed, uint64(k))), mem: vfs.NewMem(), next: 1}
 	inject := vfs.NewInject(c.mem, nil)
 	inject.After = func(op vfs.Op, err error) error {
@@ -58,7 +65,7 @@ func newCrasher(t *testing.T, k index.Kind, seed uint64) *crasher {
 		}
 		return err
 	}
-	c.s = subject{index.Designs[0], k, inject, "/"}
+	c.s = subject{d, k, inject, "/"}
 	return c
 }
 

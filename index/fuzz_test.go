@@ -19,40 +19,48 @@ func FuzzOpenIndex(f *testing.F) {
 	f.Add(true, make([]byte, 36), int64(-1))
 	f.Add(false, []byte("\xff\xff\xff\xff\xff\xff\xff\xff"), int64(1000))
 	f.Fuzz(func(t *testing.T, times bool, content []byte, key int64) {
-		s := subject{index.Designs[0], index.Offsets, vfs.NewMem(), "/"}
-		if times {
-			s.kind = index.Times
-		}
-		s.put(t, content)
-		sealed := s.sealed(t)
-		es := slices.Collect(sealed.All)
-		err := sealed.Err()
-		ordered(t, es)
-		found(t, sealed, es, key)
-		if cerr := sealed.Close(); cerr != nil {
-			t.Fatal(cerr)
-		}
-		x, openErr := s.Open(s.fs, s.path(), s.options())
-		if errors.Is(openErr, index.ErrCorrupt) != errors.Is(err, index.ErrCorrupt) || (openErr == nil) != (err == nil) {
-			t.Fatalf("sealed: %v; to add to: %v", err, openErr)
-		}
-		if openErr != nil {
-			return
-		}
-		if got := slices.Collect(x.All); !slices.Equal(got, es) {
-			t.Fatalf("sealed: %v; to add to: %v", es, got)
-		}
-		if err := x.Truncate(key); err != nil {
-			t.Fatal(err)
-		}
-		left := slices.DeleteFunc(es, func(e index.Entry) bool { return e.Key >= key })
-		if got := slices.Collect(x.All); !slices.Equal(got, left) {
-			t.Fatalf("Truncate(%d) left %v, want %v", key, got, left)
-		}
-		if err := x.Close(); err != nil {
-			t.Fatal(err)
+		for _, d := range index.Designs {
+			s := subject{d, index.Offsets, vfs.NewMem(), "/"}
+			if times {
+				s.kind = index.Times
+			}
+			if d.OnDisk {
+				fuzzOpen(t, s, content, key)
+			}
 		}
 	})
+}
+
+func fuzzOpen(t *testing.T, s subject, content []byte, key int64) {
+	s.put(t, content)
+	sealed := s.sealed(t)
+	es := slices.Collect(sealed.All)
+	err := sealed.Err()
+	ordered(t, es)
+	found(t, sealed, es, key)
+	if cerr := sealed.Close(); cerr != nil {
+		t.Fatal(cerr)
+	}
+	x, openErr := s.Open(s.fs, s.path(), s.options())
+	if errors.Is(openErr, index.ErrCorrupt) != errors.Is(err, index.ErrCorrupt) || (openErr == nil) != (err == nil) {
+		t.Fatalf("sealed: %v; to add to: %v", err, openErr)
+	}
+	if openErr != nil {
+		return
+	}
+	if got := slices.Collect(x.All); !slices.Equal(got, es) {
+		t.Fatalf("sealed: %v; to add to: %v", es, got)
+	}
+	if err := x.Truncate(key); err != nil {
+		t.Fatal(err)
+	}
+	left := slices.DeleteFunc(es, func(e index.Entry) bool { return e.Key >= key })
+	if got := slices.Collect(x.All); !slices.Equal(got, left) {
+		t.Fatalf("Truncate(%d) left %v, want %v", key, got, left)
+	}
+	if err := x.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // ordered checks what an index promises of its entries.

@@ -94,6 +94,13 @@ type Design struct {
 	// OnDisk says whether entries outlive the process; others start empty and
 	// are rebuilt on open.
 	OnDisk bool
+	// Keeps says whether entries are kept at all while the index is open.
+	Keeps bool
+	// Dense asks for an entry for every batch, not only once in so many bytes.
+	Dense bool
+	// Format names how the entries lie in files. Designs of one format can take
+	// each other's place; empty: there are no files.
+	Format string
 	// Open opens the index at path, making it if absent; syncing the directory
 	// is the caller's. It checks what it finds: a file that cannot be an index
 	// of this kind (length, order, zero padding) is ErrCorrupt, and the caller
@@ -103,8 +110,10 @@ type Design struct {
 
 // Designs lists every index design. The first is the default.
 var Designs = []Design{
-	{Name: "mmap", OnDisk: true, Open: openMmap},
-	{Name: "none", OnDisk: false, Open: openNone},
+	{Name: "mmap", OnDisk: true, Keeps: true, Format: "kafka", Open: openMmap},
+	{Name: "dense", OnDisk: true, Keeps: true, Dense: true, Format: "kafka", Open: openDense},
+	{Name: "btree", Keeps: true, Open: openBtree},
+	{Name: "none", Open: openNone},
 }
 
 var (
