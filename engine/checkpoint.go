@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"path"
@@ -43,7 +42,7 @@ func WriteCheckpoint(fsys vfs.FS, dir, name string, c Checkpoint) error {
 		}
 		fmt.Fprintf(&b, "%s %d %d\n", topic, partition, c[log])
 	}
-	return replaceFile(fsys, dir, name, b.Bytes())
+	return vfs.ReplaceFile(fsys, dir, name, b.Bytes())
 }
 
 // ReadCheckpoint reads what WriteCheckpoint or Kafka wrote. A file that is not
@@ -104,50 +103,9 @@ func readLines(fsys vfs.FS, name string) ([]string, error) {
 const maxSmallFile = 256 << 20
 
 func readFile(fsys vfs.FS, name string) ([]byte, error) {
-	f, err := fsys.OpenRead(name)
-	if err != nil {
-		return nil, err
+	b, err := vfs.ReadFile(fsys, name, maxSmallFile)
+	if errors.Is(err, vfs.ErrTooLarge) {
+		return nil, &CorruptError{Path: name, Why: err.Error()}
 	}
-	defer f.Close()
-	size, err := f.Size()
-	if err != nil {
-		return nil, err
-	}
-	if size > maxSmallFile {
-		return nil, &CorruptError{Path: name, Why: fmt.Sprintf("%d bytes are too many for this file", size)}
-	}
-	b := make([]byte, size)
-	if n, err := f.ReadAt(b, 0); err != nil && !(errors.Is(err, io.EOF) && n == len(b)) {
-		return nil, err
-	}
-	return b, nil
-}
-
-// replaceFile makes dir/name hold b: written aside, synced, renamed, and the
-// directory synced.
-func replaceFile(fsys vfs.FS, dir, name string, b []byte) error {
-	temp := path.Join(dir, name+suffixTemp)
-	if err := writeFile(fsys, temp, b); err != nil {
-		return err
-	}
-	if err := fsys.Rename(temp, path.Join(dir, name)); err != nil {
-		return err
-	}
-	return fsys.SyncDir(dir)
-}
-
-// writeFile makes a new synced file of b, over what an earlier try left.
-func writeFile(fsys vfs.FS, name string, b []byte) (err error) {
-	if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := fsys.Create(name)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := f.WriteAt([][]byte{b}, 0); err != nil {
-		return err
-	}
-	return f.Sync()
+	return b, err
 }

@@ -87,7 +87,7 @@ func writeEpochs(fsys vfs.FS, dir string, e epochs) error {
 	for _, s := range e {
 		fmt.Fprintf(&b, "%d %d\n", s.epoch, s.start)
 	}
-	return replaceFile(fsys, dir, nameEpochs, []byte(b.String()))
+	return vfs.ReplaceFile(fsys, dir, nameEpochs, []byte(b.String()))
 }
 
 // readEpochs returns known false for a log without the checkpoint.

@@ -21,7 +21,6 @@ const (
 	nameTopic  = "partition.metadata"
 
 	suffixDelete = "-delete" // a log's directory that is on its way out
-	suffixTemp   = ".tmp"    // a file that was not renamed into place
 )
 
 func fileName(dir string, offset int64, suffix string) string {

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"github.com/bobbin-log/bobbin/segment/vfs"
 )
 
 // suffixStray marks directories that no topic owns, as in Kafka.
@@ -40,7 +42,7 @@ func (s *Store) Leftover(name string) (bool, error) {
 		return false, err
 	}
 	for _, e := range entries {
-		file := strings.TrimSuffix(e.Name(), suffixTemp)
+		file := strings.TrimSuffix(e.Name(), vfs.SuffixTemp)
 		known := file == nameTopic || file == nameEpochs
 		for _, suffix := range []string{suffixOffsets, suffixTimes, suffixSnapshot} {
 			_, ok := fileOffset(file, suffix)

@@ -31,7 +31,7 @@ func (s *Store) checkMeta(clusterID string, nodeID int32) (string, error) {
 			clusterID = NewID()
 		}
 		text := fmt.Sprintf("version=1\nnode.id=%d\ncluster.id=%s\ndirectory.id=%s\n", nodeID, clusterID, NewID())
-		return clusterID, replaceFile(s.fs, s.dir, nameMeta, []byte(text))
+		return clusterID, vfs.ReplaceFile(s.fs, s.dir, nameMeta, []byte(text))
 	}
 	if err != nil {
 		return "", err
@@ -71,7 +71,7 @@ func NewID() string {
 // before the log has a segment: where there is one, there is a topic id.
 func writeTopicID(fsys vfs.FS, dir string, id [16]byte) error {
 	text := "version: 0\ntopic_id: " + base64.RawURLEncoding.EncodeToString(id[:])
-	return replaceFile(fsys, dir, nameTopic, []byte(text))
+	return vfs.ReplaceFile(fsys, dir, nameTopic, []byte(text))
 }
 
 // readTopicID returns zero for a log without partition.metadata.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bobbin-log/bobbin/segment/batch"
+	"github.com/bobbin-log/bobbin/segment/vfs"
 )
 
 // recoveryPoints are what the checkpoints say of a log.
@@ -193,7 +194,7 @@ func (l *Log) sweep(f logFiles) error {
 		n, isOffsets := fileOffset(name, suffixOffsets)
 		m, isTimes := fileOffset(name, suffixTimes)
 		_, hasSegment := slices.BinarySearch(f.bases, max(n, m))
-		if strings.HasSuffix(name, suffixTemp) || ((isOffsets || isTimes) && !hasSegment) {
+		if strings.HasSuffix(name, vfs.SuffixTemp) || ((isOffsets || isTimes) && !hasSegment) {
 			if err := l.fs.Remove(path.Join(l.dir, name)); err != nil {
 				return err
 			}

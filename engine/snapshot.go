@@ -96,7 +96,7 @@ func decodeSnapshot(b []byte) (producers, error) {
 // writeSnapshot makes the snapshot at offset. It is not renamed into place: its
 // checksum tells a torn one.
 func writeSnapshot(fsys vfs.FS, dir string, offset int64, b []byte) error {
-	return writeFile(fsys, fileName(dir, offset, suffixSnapshot), b)
+	return vfs.WriteFile(fsys, fileName(dir, offset, suffixSnapshot), b)
 }
 
 // loadSnapshot reads the newest usable snapshot at or below upTo and returns the

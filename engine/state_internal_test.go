@@ -182,7 +182,7 @@ func TestReadEpochs(t *testing.T) {
 		"0\n1\n0 99999999999999999999\n": "damaged",
 	} {
 		mem := vfs.NewMem()
-		if err := writeFile(mem, "/"+nameEpochs, []byte(text)); err != nil {
+		if err := vfs.WriteFile(mem, "/"+nameEpochs, []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 		e, _, err := readEpochs(mem, "/")

@@ -390,5 +390,5 @@ func (s *Store) leaveMarker() error {
 			return nil
 		}
 	}
-	return replaceFile(s.fs, s.dir, nameClean, []byte(`{"version":0,"brokerEpoch":-1}`))
+	return vfs.ReplaceFile(s.fs, s.dir, nameClean, []byte(`{"version":0,"brokerEpoch":-1}`))
 }

@@ -70,7 +70,7 @@ func (s *snapshotStore) names() ([]string, error) {
 	}
 	var names []string
 	for _, e := range slices.Backward(entries) {
-		if n := e.Name(); strings.HasPrefix(n, snapshotPrefix) && !strings.HasSuffix(n, suffixTemp) {
+		if n := e.Name(); strings.HasPrefix(n, snapshotPrefix) && !strings.HasSuffix(n, vfs.SuffixTemp) {
 			names = append(names, n)
 		}
 	}
@@ -232,7 +232,7 @@ func (k *snapshotSink) Close() error {
 	b := k.buf.Bytes()
 	binary.BigEndian.PutUint32(b[posSnapshotCRC:], crc32.Checksum(b[posSnapshotIndex:], castagnoli))
 	s := k.store
-	err := replaceFile(s.fs, s.dir, k.ID(), b)
+	err := vfs.ReplaceFile(s.fs, s.dir, k.ID(), b)
 	if err == nil {
 		err = s.prune()
 	}

@@ -187,11 +187,12 @@ func (s *stableStore) set(key string, value []byte) error {
 // write replaces the file, as soon as there is room for it.
 func (s *stableStore) write(b []byte) error {
 	for said := false; ; {
-		err := replaceFile(s.fs, s.dir, stableName, b)
-		if errors.Is(err, errNoRoom) && s.makeRoom() {
+		err := vfs.ReplaceFile(s.fs, s.dir, stableName, b)
+		again := errors.Is(err, vfs.ErrNoSpace) && errors.Is(err, vfs.ErrNotReplaced)
+		if again && s.makeRoom() {
 			continue
 		}
-		if !errors.Is(err, errNoRoom) || !s.patient {
+		if !again || !s.patient {
 			return err
 		}
 		if !said {
