@@ -72,6 +72,7 @@ binary, and the tools to use it and to look at what it stores.`,
 		a.produceCommand(),
 		a.consumeCommand(),
 		a.logCommand(),
+		a.benchCommand(),
 		a.versionCommand(),
 	)
 	a.group(root)
