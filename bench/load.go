@@ -90,7 +90,7 @@ func (l *load) write(ctx context.Context, i int) tally {
 		}
 	}
 	if l.left.Load() >= 0 {
-		due.missed(t.latency, l.end)
+		due.missed(t.latency, l.end, time.Now())
 	}
 	return t
 }
@@ -135,13 +135,14 @@ func (s *schedule) wait(ctx context.Context, end time.Time) time.Time {
 	return at
 }
 
-// missed records the appends that were due before end and were never begun, with
-// the least that each would have taken. Leaving them out is how a stall hides.
-func (s *schedule) missed(latency *hdrhistogram.Histogram, end time.Time) {
+// missed records the appends that were due before end and were never begun, as if
+// now were when they were acknowledged: no less than it would have been. Leaving
+// them out is how a stall hides.
+func (s *schedule) missed(latency *hdrhistogram.Histogram, end, now time.Time) {
 	if s.every == 0 {
 		return
 	}
 	for ; s.next.Before(end); s.next = s.next.Add(s.every) {
-		_ = latency.RecordValue(max(1, int64(end.Sub(s.next))))
+		_ = latency.RecordValue(min(max(1, int64(now.Sub(s.next))), latencyMax))
 	}
 }

@@ -18,6 +18,7 @@ import (
 type app struct {
 	started time.Time // of the process
 	environ []string  // KEY=value
+	args    []string  // the command line that run was given
 	stdin   io.Reader
 	stdout  io.Writer
 	stderr  io.Writer
@@ -29,6 +30,7 @@ type app struct {
 // run executes one command line and returns its exit code. Cancelling ctx asks
 // the command to stop cleanly.
 func (a *app) run(ctx context.Context, args []string) int {
+	a.args = args
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(a.stdin)

@@ -51,7 +51,7 @@ segment design with every sync policy that acknowledges what is durable.`,
 		if err != nil {
 			return &usageError{err}
 		}
-		plan.Command = "bobbin bench engine" + changedFlags(cmd)
+		plan.Command = a.commandLine()
 		plan.Progress = func(line string) {
 			if isTerminal(a.stderr) {
 				fmt.Fprintf(a.stderr, "\r\x1b[K%s", line)
@@ -80,16 +80,16 @@ segment design with every sync policy that acknowledges what is durable.`,
 	return cmd
 }
 
-// changedFlags writes the flags that were given as they were given, to repeat a
-// command by; -o changes nothing but the looks.
-func changedFlags(cmd *cobra.Command) string {
-	var b strings.Builder
-	for _, f := range []string{"designs", "partitions", "config", "writers", "batch", "record", "rate", "time", "warmup", "rounds", "dir", "report"} {
-		if x := cmd.Flags().Lookup(f); x != nil && x.Changed {
-			fmt.Fprintf(&b, " --%s %s", f, x.Value)
+// commandLine is what was asked for, to be asked again in a shell.
+func (a *app) commandLine() string {
+	words := []string{"bobbin"}
+	for _, w := range a.args {
+		if strings.ContainsAny(w, " *?[]{}$&;|<>()'\"\\`") || w == "" {
+			w = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
 		}
+		words = append(words, w)
 	}
-	return b.String()
+	return strings.Join(words, " ")
 }
 
 func (a *app) benchCompareCommand() *cobra.Command {
