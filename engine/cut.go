@@ -56,6 +56,9 @@ func (l *Log) lessen(to recoveryPoints, change func() error) error {
 	}
 	l.syncing.Lock()
 	defer l.syncing.Unlock()
+	if bugCheckpointKept.made() {
+		to.durable = l.end.Load()
+	}
 	if err := l.store.checkpoints.lower(l.store, l.name, to); err != nil {
 		return fmt.Errorf("%s: recovery point not lowered to %d: %w", l.name, to.durable, err)
 	}
@@ -85,13 +88,22 @@ func (l *Log) truncate(n int, pos, first int64) error {
 	l.end.Store(first)
 	l.publish(parts[:n:n])
 	// The newest goes first: whatever a crash leaves is without a hole.
-	if err := l.discard(slices.Backward(parts[n:])); err != nil {
+	gone := slices.Backward(parts[n:])
+	if bugOldestFirst.made() {
+		gone = slices.All(parts[n:])
+	}
+	if err := l.discard(gone); err != nil {
 		return err
 	}
-	if err := errors.Join(l.cutPart(parts[n-1], pos, first), parts[n-1].seg.Sync()); err != nil {
+	if err := l.cutPart(parts[n-1], pos, first); err != nil {
 		return err
 	}
-	if l.mu.epochs.truncate(first) {
+	if !bugTruncateLazy.made() {
+		if err := parts[n-1].seg.Sync(); err != nil {
+			return err
+		}
+	}
+	if !bugEpochsKept.made() && l.mu.epochs.truncate(first) {
 		l.mu.newEpochs = true
 	}
 	if err := l.reloadProducers(first); err != nil {

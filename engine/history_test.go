@@ -127,6 +127,7 @@ func (h *history) truncate(to int64) error {
 	if err := h.log.Truncate(to); err != nil {
 		return err
 	}
+	h.unsay(h.log.Marks().End)
 	h.resume()
 	return nil
 }
@@ -137,8 +138,18 @@ func (h *history) reset(to int64) error {
 	if err := h.log.Reset(to); err != nil {
 		return err
 	}
+	clear(h.values)
 	h.resume()
 	return nil
+}
+
+// unsay is for records that were cut off durably: they must not come back.
+func (h *history) unsay(from int64) {
+	for o := range h.values {
+		if o >= from {
+			delete(h.values, o)
+		}
+	}
 }
 
 func (h *history) trim(to int64) error {

@@ -165,7 +165,7 @@ func (l *Log) Changed() <-chan struct{} { return l.acked.change() }
 func (l *Log) Acked(upTo int64) bool { return upTo <= l.ackedOffset() }
 
 func (l *Log) ackedOffset() int64 {
-	if l.config.Load().design.sync.AckDurable {
+	if l.config.Load().design.sync.AckDurable && !bugAckEarly.made() {
 		return l.durable.Load()
 	}
 	return l.end.Load()

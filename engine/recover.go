@@ -39,6 +39,8 @@ func (l *Log) load(r recoveryPoints) error {
 	}
 	if r.clean {
 		r.durable = 1<<63 - 1
+	} else if bugColdTruncated.made() {
+		r.durable = 0
 	}
 	parts, err := l.openParts(files.bases, r)
 	if err != nil {
@@ -56,7 +58,7 @@ func (l *Log) load(r recoveryPoints) error {
 	if !r.clean {
 		// The names of files that a killed process had made may be in the page
 		// cache alone, whatever the recovery point says of their bytes.
-		l.mu.newNames = true
+		l.mu.newNames = !bugNamesUnkept.made()
 		if last.next < r.durable {
 			l.log.Error("log ends before what was known to be durable: the disk lost records", "log", l.name, "end", last.next, "durable", r.durable)
 		}
@@ -220,7 +222,7 @@ func (l *Log) openParts(bases []int64, r recoveryPoints) ([]*part, error) {
 		if err != nil {
 			return parts, err
 		}
-		if !whole && sealed {
+		if !whole && sealed && !bugHoleKept.made() {
 			l.log.Warn("segments past the end of the log are removed", "log", l.name, "end", p.next, "segments", len(bases)-1-i)
 			return parts, l.dropTail(bases[i+1:])
 		}
@@ -338,8 +340,10 @@ func (l *Log) rebuild(p *part, o partOptions) (*part, error) {
 // recoverPart checks what a crash may have torn, and cuts it off. whole is false
 // if it did.
 func (l *Log) recoverPart(p *part, sealed bool, r recoveryPoints) (whole bool, err error) {
-	if err := cutIndexes(p, max(r.durable, p.base)); err != nil {
-		return false, err
+	if !bugIndexTrusted.made() {
+		if err := cutIndexes(p, max(r.durable, p.base)); err != nil {
+			return false, err
+		}
 	}
 	bad, err := l.check(p, r.durable)
 	if err != nil {
@@ -398,7 +402,7 @@ func (s *scanner) checked(buf []byte, pos int64, next *int64) ([]byte, int64, er
 		return buf, 0, err
 	}
 	b := batch.Batch(buf)
-	if err := b.Check(); err != nil {
+	if err := b.Check(); err != nil && !bugSkipCRC.made() {
 		return buf, 0, s.corrupt(pos, err.Error())
 	}
 	if b.BaseOffset() < *next {

@@ -114,7 +114,7 @@ func (l *Log) expired(now time.Time, parts []*part, k Keep, c *logConfig) (n int
 	for {
 		n = c.design.retention.Expired(now, stats(parts), k)
 		i := slices.IndexFunc(parts[:n], func(p *part) bool { return !p.surveyed })
-		if i < 0 {
+		if i < 0 || bugRetentionBlind.made() {
 			return n, nil
 		}
 		if err := l.surveyNewest(parts[i]); err != nil {

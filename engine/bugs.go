@@ -1,0 +1,38 @@
+package engine
+
+// bug is a mistake that storage engines have made and shipped. Each is one line
+// away from being made here again, and each is a place where a test could be
+// blind. Built with the tag "bugs", a test binary makes the one that the
+// environment names in BOBBIN_BUG, and the rigs must see it:
+//
+//	go test -tags bugs -run TestEveryBugIsSeen ./engine
+//
+// Without the tag [bug.made] is false when the program is compiled, and nothing
+// of a bug is left in it.
+type bug string
+
+const (
+	// Syncs and their order.
+
+	bugNoDirSync    bug = "no_dirsync"      // a roll syncs the new file, not its name (KAFKA-3968)
+	bugAckEarly     bug = "ack_before_sync" // an append is acknowledged when it is written
+	bugServeEarly   bug = "serve_unsynced"  // what a recovery finds is served before it is synced (KAFKA-10101)
+	bugSyncIgnored  bug = "sync_ignored"    // a sync that failed counts as one that worked (fsyncgate)
+	bugNamesUnkept  bug = "names_unkept"    // a start does not sync the names that a killed process made
+	bugTruncateLazy bug = "truncate_lazy"   // a truncation returns before it is durable
+
+	// What recovery believes.
+
+	bugCheckpointEarly bug = "checkpoint_early" // the recovery point covers what is not durable
+	bugCheckpointKept  bug = "checkpoint_kept"  // a truncation leaves the recovery point above it
+	bugSkipCRC         bug = "skip_crc"         // the tail is recovered by its lengths alone
+	bugIndexTrusted    bug = "index_trusted"    // the indexes of the tail are believed after a crash
+	bugRetentionBlind  bug = "retention_blind"  // retention asks the time index, not the records (KAFKA-10207)
+	bugMarkerKept      bug = "marker_kept"      // the mark of a clean stop stays for the next start
+	bugMarkerEarly     bug = "marker_early"     // and is left though some logs were not recovered
+	bugSnapshotNewer   bug = "snapshot_newer"   // producers' state from past the log's end is believed
+	bugEpochsKept      bug = "epochs_kept"      // a truncation keeps the epochs that it cut off
+	bugColdTruncated   bug = "cold_truncated"   // damage below the recovery point cuts the log, as in Kafka
+	bugHoleKept        bug = "hole_kept"        // segments behind one that was cut short stay
+	bugOldestFirst     bug = "oldest_first"     // a truncation removes segments from the old end
+)
