@@ -52,6 +52,10 @@ func (l *Log) checkPart(p *part) (next int64, err error) {
 	if !l.config.Load().design.segment.Keeps {
 		return p.next, nil
 	}
+	if err := p.acquire(); err != nil {
+		return p.next, err
+	}
+	defer p.release()
 	s := newScanner(l, p)
 	defer s.free()
 	s.end = p.seg.Size()

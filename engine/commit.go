@@ -250,7 +250,7 @@ func (l *Log) beginSync(all bool) *tailWork {
 		l.mu.tailRecords, l.mu.flushTimed = 0, false
 	}
 	for _, p := range parts {
-		if !p.synced && p.hold.Acquire(0) {
+		if p.dirty && p.hold() {
 			w.parts = append(w.parts, tailPart{p, p.sealed})
 		}
 	}
@@ -276,7 +276,7 @@ func (w *tailWork) run(l *Log) error {
 		if err == nil {
 			err = p.sync(p.sealed)
 		}
-		p.hold.Release(0)
+		p.release()
 	}
 	for _, s := range w.snapshots {
 		if err := writeSnapshot(l.fs, l.dir, s.offset, s.bytes); err != nil {
@@ -298,6 +298,9 @@ func (l *Log) endSync(w *tailWork, err error) {
 	}
 	for _, p := range w.parts {
 		p.synced = p.sealed
+		if p.sealed == p.part.sealed && p.next <= w.upTo {
+			p.unkeep()
+		}
 	}
 	l.mu.synced = max(l.mu.synced, w.upTo)
 	if w.upTo > l.durable.Load() {

@@ -196,17 +196,19 @@ func TestCrashAfterEveryOperation(t *testing.T) {
 				t.Parallel()
 				before, disk := s.begin(t, c)
 				step := thin(c.Design).step
-				for n := chosen(t).IntN(step); ; n += step {
-					h := before.fork()
-					states, ended := s.crash(t, h, disk.Kill(), n)
-					for _, st := range states {
-						h.fork().survive(st, s.goOn || n%4 == 0)
-					}
-					if t.Failed() {
-						t.Fatalf("crashed after %d operations", n)
-					}
-					if ended {
-						break
+				for _, before.openSegments = range []int{0, 1} {
+					for n := chosen(t).IntN(step); ; n += step {
+						h := before.fork()
+						states, ended := s.crash(t, h, disk.Kill(), n)
+						for _, st := range states {
+							h.fork().survive(st, s.goOn || n%4 == 0)
+						}
+						if t.Failed() {
+							t.Fatalf("crashed after %d operations with %d open segments", n, before.openSegments)
+						}
+						if ended {
+							break
+						}
 					}
 				}
 			})

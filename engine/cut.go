@@ -37,6 +37,10 @@ func (l *Log) Truncate(to int64) error {
 	if parts[n-1].base == to && n > 1 {
 		n--
 	}
+	if err := parts[n-1].acquire(); err != nil {
+		return err
+	}
+	defer parts[n-1].release()
 	pos, first, err := l.boundary(parts[n-1], to)
 	if err != nil {
 		return fmt.Errorf("%s: truncate to %d: %w", l.name, to, err)
@@ -112,7 +116,8 @@ func (l *Log) truncate(n int, pos, first int64) error {
 	return l.fs.SyncDir(l.dir)
 }
 
-// boundary returns position and base offset of the batch that holds offset.
+// boundary returns position and base offset of the batch that holds offset. The
+// part is acquired.
 func (l *Log) boundary(p *part, offset int64) (pos, base int64, err error) {
 	s := newScanner(l, p)
 	defer s.free()
@@ -123,8 +128,8 @@ func (l *Log) boundary(p *part, offset int64) (pos, base int64, err error) {
 	return pos, min(s.base, offset), err
 }
 
-// cutPart shortens the part to size bytes, which end before offset. A sealed one
-// is appended to again. The indexes go first: after a crash between the two they
+// cutPart shortens the part, which is acquired, to size bytes, which end before
+// offset. A sealed one is appended to again. The indexes go first: after a crash between the two they
 // are only short of entries.
 func (l *Log) cutPart(p *part, size, offset int64) error {
 	if err := cutIndexes(p, offset); err != nil {
@@ -133,7 +138,9 @@ func (l *Log) cutPart(p *part, size, offset int64) error {
 	if err := p.seg.Truncate(size); err != nil {
 		return err
 	}
-	p.sealed, p.synced = false, false
+	p.keep()
+	p.setSealed(false)
+	p.synced = false
 	return l.survey(p)
 }
 
@@ -190,13 +197,14 @@ func (l *Log) restart(to int64) error {
 		return err
 	}
 	p := old[0]
-	if err := errors.Join(l.cutPart(p, 0, p.base), p.seg.Sync()); err != nil {
+	if err := l.emptyPart(p); err != nil {
 		return err
 	}
 	if p.base != to {
-		if p, _, err = openPart(l.partOptions(l.config.Load()), to, true, false); err != nil {
+		if p, _, err = openPart(l, to, true, false); err != nil {
 			return err
 		}
+		defer p.release()
 		if err := errors.Join(l.fs.SyncDir(l.dir), l.discard(slices.All(old[:1]))); err != nil {
 			return errors.Join(err, p.close())
 		}
@@ -204,6 +212,15 @@ func (l *Log) restart(to int64) error {
 	p.begun, p.written, p.surveyed = l.now(), l.now(), true
 	l.publish([]*part{p})
 	return nil
+}
+
+// emptyPart drops all that a part has, durably.
+func (l *Log) emptyPart(p *part) error {
+	if err := p.acquire(); err != nil {
+		return err
+	}
+	defer p.release()
+	return errors.Join(l.cutPart(p, 0, p.base), p.seg.Sync())
 }
 
 // usable reports why nothing can be changed.

@@ -70,7 +70,14 @@ func forEachDesign(t *testing.T, test func(t *testing.T, fs vfs.FS, dir string, 
 
 func openStore(t testing.TB, fs vfs.FS, dir string) *engine.Store {
 	t.Helper()
-	s, err := engine.OpenStore(engine.StoreOptions{FS: fs, Dir: dir, NodeID: 1})
+	return openStoreBound(t, fs, dir, 0)
+}
+
+// openStoreBound opens a store that has at most so many idle segments open: with
+// 1, files are closed and opened again all the time.
+func openStoreBound(t testing.TB, fs vfs.FS, dir string, openSegments int) *engine.Store {
+	t.Helper()
+	s, err := engine.OpenStore(engine.StoreOptions{FS: fs, Dir: dir, NodeID: 1, OpenSegments: openSegments})
 	if err != nil {
 		t.Fatal(err)
 	}

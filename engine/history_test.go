@@ -19,6 +19,8 @@ type history struct {
 	config engine.Config
 	store  *engine.Store
 	log    *engine.Log
+	// openSegments is the store's bound, see openStoreBound.
+	openSegments int
 
 	// values holds, for each offset, all that was ever appended there.
 	values map[int64]map[string]bool
@@ -62,7 +64,7 @@ func (h *history) fork() *history {
 func (h *history) open(fs vfs.FS) error {
 	var err error
 	h.store, h.log = nil, nil
-	if h.store, err = engine.OpenStore(engine.StoreOptions{FS: fs, Dir: "/data", NodeID: 1, ClusterID: "c"}); err != nil {
+	if h.store, err = engine.OpenStore(engine.StoreOptions{FS: fs, Dir: "/data", NodeID: 1, ClusterID: "c", OpenSegments: h.openSegments}); err != nil {
 		return err
 	}
 	h.closing = false // the marker is gone

@@ -11,10 +11,11 @@ func (l *Log) create(o LogOptions) error {
 	if err := writeTopicID(l.fs, l.dir, o.TopicID); err != nil {
 		return err
 	}
-	p, _, err := openPart(l.partOptions(l.config.Load()), o.First, true, false)
+	p, _, err := openPart(l, o.First, true, false)
 	if err != nil {
 		return errors.Join(err, l.removeFiles(o.First))
 	}
+	defer p.release()
 	if err := l.fs.SyncDir(l.dir); err != nil {
 		return errors.Join(err, p.close())
 	}
@@ -66,7 +67,7 @@ func (l *Log) writeState() (recovery, start int64, err error) {
 	}
 	active := parts[len(parts)-1]
 	// Up to what is written down already the indexes were synced before.
-	held := recovery != l.recovered.Load() && active.hold.Acquire(0)
+	changed := recovery != l.recovered.Load()
 	var e epochs
 	writeEpoch := l.mu.newEpochs
 	if writeEpoch {
@@ -80,9 +81,8 @@ func (l *Log) writeState() (recovery, start int64, err error) {
 	}
 	l.mu.Unlock()
 
-	if held {
-		err = errors.Join(active.offsets.Sync(), active.times.Sync())
-		active.hold.Release(0)
+	if changed {
+		err = active.syncIndexes()
 	}
 	if err == nil && writeEpoch {
 		err = writeEpochs(l.fs, l.dir, e)
@@ -165,12 +165,7 @@ func (l *Log) finish() error {
 		if p.synced {
 			continue
 		}
-		if !p.sealed {
-			if err := p.seal(); err != nil {
-				return fmt.Errorf("close %s: %w", l.name, err)
-			}
-		}
-		if err := p.sync(true); err != nil {
+		if err := p.finish(); err != nil {
 			return fmt.Errorf("close %s: %w", l.name, err)
 		}
 	}

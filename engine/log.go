@@ -302,10 +302,17 @@ func (l *Log) appendTime(s sentBatch) int64 {
 func (l *Log) add(s batch.Set, now time.Time) error {
 	c := l.config.Load()
 	first := s.First()
-	p, err := l.room(s, now, c)
+	parts := *l.view.Load()
+	tail := parts[len(parts)-1]
+	if err := tail.acquire(); err != nil {
+		return err
+	}
+	defer tail.release()
+	p, err := l.room(tail, s, now, c)
 	if err != nil {
 		return err
 	}
+	p.keep()
 	l.mu.iov[0] = s.Bytes()
 	pos, err := p.seg.Append(l.mu.iov[:])
 	l.mu.iov[0] = nil
@@ -337,10 +344,9 @@ func (l *Log) add(s batch.Set, now time.Time) error {
 	return nil
 }
 
-// room returns the part that the set goes into, rolling if it must.
-func (l *Log) room(s batch.Set, now time.Time, c *logConfig) (*part, error) {
-	parts := *l.view.Load()
-	p := parts[len(parts)-1]
+// room returns the part that the set goes into: p, which is the last one and
+// acquired, or one more that is kept open.
+func (l *Log) room(p *part, s batch.Set, now time.Time, c *logConfig) (*part, error) {
 	base, last := s.First().BaseOffset(), int64(0)
 	for b := range s.All() {
 		last = b.LastOffset()
@@ -368,24 +374,31 @@ func (l *Log) age(p *part, s batch.Set, now time.Time) time.Duration {
 	return now.Sub(p.begun)
 }
 
-// roll seals the last part and begins one at base. Either both happen or, with
-// ErrNoSpace, neither.
+// roll seals the last part and begins one at base, which is kept open. Either both
+// happen or, with ErrNoSpace, neither.
 func (l *Log) roll(base int64, c *logConfig) (*part, error) {
 	parts := *l.view.Load()
 	old := parts[len(parts)-1]
-	p, _, err := openPart(l.partOptions(c), base, true, false)
+	if err := old.acquire(); err != nil {
+		return nil, err
+	}
+	defer old.release()
+	p, _, err := openPart(l, base, true, false)
 	if errors.Is(err, fs.ErrExist) {
 		// Left by a roll that failed half-way: no part of the view has this base.
 		if err := l.removeFiles(base); err != nil {
 			return nil, l.fail(fmt.Errorf("roll at offset %d: %w", base, err))
 		}
-		p, _, err = openPart(l.partOptions(c), base, true, false)
+		p, _, err = openPart(l, base, true, false)
 	}
 	if errors.Is(err, vfs.ErrNoSpace) {
 		_ = l.removeFiles(base) // what stays is dealt with by the next try
 		return nil, fmt.Errorf("%s: no room for a new segment: %w", l.name, err)
 	}
 	if err == nil {
+		old.keep()
+		p.keep()
+		p.release()
 		err = old.seal()
 	}
 	if err != nil {

@@ -119,44 +119,46 @@ func TestEverythingAtOnce(t *testing.T) {
 		if d.Sync != engine.DefaultDesign.Sync {
 			continue // the storm goes from one to the other
 		}
-		t.Run("design="+d.String(), func(t *testing.T) {
-			t.Parallel()
-			mem := vfs.NewMem()
-			s := &storm{t: t, store: openStore(t, mem, "/data"), c: smallConfig(d)}
-			s.c.RetentionBytes = 20_000
-			s.log = create(t, s.store, "t-0", s.c)
-			for range 6 {
-				s.until(s.append)
-			}
-			for range 4 {
-				s.until(s.read)
-			}
-			s.until(s.change)
-			s.until(func(*rand.Rand) {
-				changed := s.log.Changed()
-				select {
-				case <-changed:
-				case <-time.After(time.Second):
+		for _, bound := range []int{0, 1} {
+			t.Run(fmt.Sprintf("design=%s/open=%d", d, bound), func(t *testing.T) {
+				t.Parallel()
+				mem := vfs.NewMem()
+				s := &storm{t: t, store: openStoreBound(t, mem, "/data", bound), c: smallConfig(d)}
+				s.c.RetentionBytes = 20_000
+				s.log = create(t, s.store, "t-0", s.c)
+				for range 6 {
+					s.until(s.append)
 				}
+				for range 4 {
+					s.until(s.read)
+				}
+				s.until(s.change)
+				s.until(func(*rand.Rand) {
+					changed := s.log.Changed()
+					select {
+					case <-changed:
+					case <-time.After(time.Second):
+					}
+				})
+				<-time.After(300 * time.Millisecond)
+				if err := s.log.Check(); err != nil {
+					t.Errorf("check in the middle: %v", err)
+				}
+				if err := s.store.Close(); err != nil {
+					t.Errorf("close in the middle: %v", err)
+				}
+				s.ended.Store(true)
+				s.wg.Wait()
+				if !durable(d) {
+					return
+				}
+				again := openStore(t, mem, "/data")
+				if !again.Clean() {
+					t.Error("the stop was not clean")
+				}
+				closeStore(t, again, reopen(t, again, "t-0", s.c))
 			})
-			<-time.After(300 * time.Millisecond)
-			if err := s.log.Check(); err != nil {
-				t.Errorf("check in the middle: %v", err)
-			}
-			if err := s.store.Close(); err != nil {
-				t.Errorf("close in the middle: %v", err)
-			}
-			s.ended.Store(true)
-			s.wg.Wait()
-			if !durable(d) {
-				return
-			}
-			again := openStore(t, mem, "/data")
-			if !again.Clean() {
-				t.Error("the stop was not clean")
-			}
-			closeStore(t, again, reopen(t, again, "t-0", s.c))
-		})
+		}
 	}
 }
 

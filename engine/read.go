@@ -82,10 +82,10 @@ func partOf(parts []*part, offset int64) int {
 }
 
 func (l *Log) readPart(ctx context.Context, p *part, bounded bool, r Read, upTo int64) (segment.Extent, error) {
-	if !p.hold.Acquire(0) {
-		return segment.Extent{}, segment.ErrClosed
+	if err := p.acquire(); err != nil {
+		return segment.Extent{}, err
 	}
-	defer p.hold.Release(0)
+	defer p.release()
 	s := newScanner(l, p)
 	defer s.free()
 	pos, size, err := s.find(r.From, func(h batch.Batch) bool { return h.LastOffset() >= r.From })
@@ -122,7 +122,7 @@ func (p *part) below(upTo, pos int64) bool {
 	return ok && pos <= e.Value
 }
 
-// scanner reads the headers of a part's batches.
+// scanner reads the headers of a part's batches. The part is acquired.
 type scanner struct {
 	l    *Log
 	p    *part
@@ -254,7 +254,7 @@ func (l *Log) Segments() []SegmentStat {
 func (l *Log) Bytes() int64 {
 	var n int64
 	for _, p := range *l.view.Load() {
-		n += p.seg.Size()
+		n += p.size()
 	}
 	return n
 }

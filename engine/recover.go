@@ -7,7 +7,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/bobbin-log/bobbin/segment/batch"
 	"github.com/bobbin-log/bobbin/segment/vfs"
@@ -147,19 +146,27 @@ func (l *Log) replay(from int64, see func(batch.Batch)) error {
 	}
 	parts := *l.view.Load()
 	for _, p := range parts[max(partOf(parts, from), 0):] {
-		s := newScanner(l, p)
-		_, _, err := s.find(from, func(h batch.Batch) bool {
-			if h.LastOffset() >= from {
-				see(h)
-			}
-			return false
-		})
-		s.free()
-		if err != nil {
+		if err := l.replayPart(p, from, see); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (l *Log) replayPart(p *part, from int64, see func(batch.Batch)) error {
+	if err := p.acquire(); err != nil {
+		return err
+	}
+	defer p.release()
+	s := newScanner(l, p)
+	defer s.free()
+	_, _, err := s.find(from, func(h batch.Batch) bool {
+		if h.LastOffset() >= from {
+			see(h)
+		}
+		return false
+	})
+	return err
 }
 
 // logFiles is what a log's directory holds, and the offsets in the names,
@@ -205,8 +212,8 @@ func (l *Log) sweep(f logFiles) error {
 	return nil
 }
 
-// openParts opens the parts, and ends the log at the first one that a crash cut
-// short.
+// openParts opens the parts that have to be looked at, and ends the log at the
+// first one that a crash cut short.
 func (l *Log) openParts(bases []int64, r recoveryPoints) ([]*part, error) {
 	var parts []*part
 	for i, base := range bases {
@@ -247,13 +254,18 @@ func (l *Log) reopen(base, next int64, sealed bool, r recoveryPoints) (p *part, 
 	// A part that ends at the recovery point may have been sealed after it was
 	// written down: then the entry that sealing adds can be lost.
 	tail := (next > r.durable || sealed && next == r.durable) && !r.clean
-	o := l.partOptions(l.config.Load())
-	keeps := o.design.index.OnDisk
-	p, rebuild, err := openPart(o, base, false, sealed && !tail && keeps)
+	if sealed && !tail {
+		// Its indexes are looked at by its first use.
+		p := newPart(l, base, true)
+		p.next, p.synced = next, true
+		return p, true, nil
+	}
+	p, rebuild, err := openPart(l, base, false, false)
 	if err != nil {
 		return nil, false, err
 	}
-	p.begun, p.written = l.now(), l.modified(base)
+	defer p.release()
+	p.begun, p.written = l.now(), p.modified()
 	if rebuild {
 		// What only one of the two indexes still says is not enough.
 		if err := cutIndexes(p, base); err != nil {
@@ -261,6 +273,7 @@ func (l *Log) reopen(base, next int64, sealed bool, r recoveryPoints) (p *part, 
 		}
 	}
 	if tail {
+		p.keep()
 		whole, err := l.recoverPart(p, sealed, r)
 		if err == nil && whole && sealed {
 			if whole = l.reaches(p, next, r); whole { // else it is the last one, and grows
@@ -269,30 +282,7 @@ func (l *Log) reopen(base, next int64, sealed bool, r recoveryPoints) (p *part, 
 		}
 		return p, whole, err
 	}
-	if !sealed {
-		return p, true, l.survey(p)
-	}
-	if !keeps {
-		// There are no files: the indexes are made from the segment every time.
-		if err = l.survey(p); err == nil {
-			err = p.seal()
-		}
-		p.next, p.synced = next, true
-		return p, true, err
-	}
-	if l.trusts(p) {
-		p.next, p.synced = next, true
-		if e, ok := p.times.Last(); ok {
-			p.newest, p.newestOffset = e.Key, e.Value
-		}
-		return p, true, nil
-	}
-	p, err = l.rebuild(p, o)
-	if err == nil {
-		p.next = next
-		err = p.seal()
-	}
-	return p, true, err
+	return p, true, l.survey(p)
 }
 
 // reaches reports whether a part that a crash may have cut short at the end of a
@@ -301,40 +291,6 @@ func (l *Log) reopen(base, next int64, sealed bool, r recoveryPoints) (p *part, 
 // where Kafka compacted.
 func (l *Log) reaches(p *part, next int64, r recoveryPoints) bool {
 	return p.next >= next || p.next < r.durable || next <= r.start || l.config.Load().Compact
-}
-
-// trusts reports whether the indexes of a sealed part can be those of its
-// segment: a segment with records has at least the entry that sealing adds to
-// the time index, unless its records have no time, and that lies within it.
-func (l *Log) trusts(p *part) bool {
-	if p.seg.Size() == 0 {
-		return true
-	}
-	if p.times.Len() == 0 || p.times.Err() != nil || p.offsets.Err() != nil {
-		return false
-	}
-	e, ok := p.offsets.Last()
-	return !ok || e.Value < p.seg.Size()
-}
-
-// rebuild makes the indexes of a sealed part from its segment. They are durable
-// with the next sync.
-func (l *Log) rebuild(p *part, o partOptions) (*part, error) {
-	l.log.Warn("indexes are missing or wrong, and are rebuilt", "log", l.name, "segment", p.base)
-	written := p.written
-	if err := p.close(); err != nil {
-		return p, err
-	}
-	p, _, err := openPart(o, p.base, false, false)
-	if err != nil {
-		return nil, err
-	}
-	p.begun, p.written = l.now(), written
-	l.mu.newNames = true
-	if err := cutIndexes(p, p.base); err != nil {
-		return p, err
-	}
-	return p, l.survey(p)
 }
 
 // recoverPart checks what a crash may have torn, and cuts it off. whole is false
@@ -458,13 +414,4 @@ func (l *Log) survey(p *part) error {
 		pos += h.Size()
 	}
 	return nil
-}
-
-// modified is when the segment at base was last written, for logs whose records
-// have no time.
-func (l *Log) modified(base int64) time.Time {
-	if i, err := l.fs.Stat(fileName(l.dir, base, suffixSegment)); err == nil {
-		return i.ModTime()
-	}
-	return l.now()
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -31,6 +32,9 @@ type StoreOptions struct {
 	Logger *slog.Logger // nil: says nothing
 	// SyncWorkers bounds the syncs under way at once; 0: 16.
 	SyncWorkers int
+	// OpenSegments bounds the segments whose files are open though nobody uses
+	// them; 0: 1,024.
+	OpenSegments int
 }
 
 // Store is a directory of logs. One process at a time has it open.
@@ -42,6 +46,7 @@ type Store struct {
 	lock      io.Closer
 	committer *committer
 	waiters   *sync.Pool // see newWaiterChannels
+	shelf     shelf
 	clusterID string
 
 	// clean is whether the last stop was: then nothing needs to be recovered.
@@ -80,6 +85,7 @@ func OpenStore(o StoreOptions) (_ *Store, err error) {
 		o.SyncWorkers = 16
 	}
 	s := &Store{fs: o.FS, dir: o.Dir, log: o.Logger, now: o.Now, committer: newCommitter(o.SyncWorkers), waiters: newWaiterChannels()}
+	s.shelf.max = cmp.Or(max(o.OpenSegments, 0), shelfDefault)
 	s.mu.logs, s.mu.recovered = map[string]*Log{}, map[string]bool{}
 	if err := s.fs.MkdirAll(s.dir); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
@@ -327,8 +333,9 @@ func (s *Store) openLogs() []*Log {
 	return logs
 }
 
-// Tick does the housekeeping that is due: retention, and the checkpoints that
-// keep the next recovery short. The owner calls it about as often as Kafka's
+// Tick does the housekeeping that is due: retention, the checkpoints that keep the
+// next recovery short, and closing the segments that nobody has used since the tick
+// before. The owner calls it about as often as Kafka's
 // log.retention.check.interval.ms and flush.offset.checkpoint.interval.ms say.
 func (s *Store) Tick(now time.Time) {
 	for _, l := range s.openLogs() {
@@ -339,6 +346,7 @@ func (s *Store) Tick(now time.Time) {
 	if err := s.Checkpoint(); err != nil {
 		s.log.Warn("checkpoint not written: a recovery would read more", "err", err)
 	}
+	s.shelf.sweep()
 }
 
 // Close makes everything durable and closes the logs. If all went well, and no

@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"errors"
 	"math"
 
 	"github.com/bobbin-log/bobbin/index"
+	"github.com/bobbin-log/bobbin/segment"
 	"github.com/bobbin-log/bobbin/segment/batch"
 )
 
@@ -47,10 +49,12 @@ func (l *Log) partsNewerThan(ms int64) (found []*part, err error) {
 }
 
 func (l *Log) timeInPart(p *part, ms, upTo int64) (Position, bool, error) {
-	if !p.hold.Acquire(0) {
+	if err := p.acquire(); errors.Is(err, segment.ErrClosed) {
 		return Position{}, false, nil // trimmed: the records are gone
+	} else if err != nil {
+		return Position{}, false, err
 	}
-	defer p.hold.Release(0)
+	defer p.release()
 	s := newScanner(l, p)
 	defer s.free()
 	from, err := s.timed(p.times.Floor(ms))
@@ -132,10 +136,12 @@ func (l *Log) NewestTime() (p Position, ok bool, err error) {
 // the batch at upTo, -1 if there is none.
 func (l *Log) newestBetween(p *part, start, upTo int64) (newest int64, err error) {
 	newest = -1
-	if !p.hold.Acquire(0) {
+	if err := p.acquire(); errors.Is(err, segment.ErrClosed) {
 		return newest, nil // trimmed: the records are gone
+	} else if err != nil {
+		return newest, err
 	}
-	defer p.hold.Release(0)
+	defer p.release()
 	s := newScanner(l, p)
 	defer s.free()
 	// The batch that the start lies in may owe its time to a record before it.

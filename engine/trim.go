@@ -85,7 +85,7 @@ func (l *Log) expire(now time.Time) (gone []*part, err error) {
 	for len(sealed) > 0 && sealed[len(sealed)-1].next > l.ackedOffset() {
 		sealed = sealed[:len(sealed)-1]
 	}
-	n, expiring := l.expired(now, sealed, Keep{Age: c.RetentionAge, Bytes: c.RetentionBytes, Active: parts[last].seg.Size()}, c)
+	n, expiring := l.expired(now, sealed, Keep{Age: c.RetentionAge, Bytes: c.RetentionBytes, Active: parts[last].size()}, c)
 	err = errors.Join(err, expiring)
 	if n == 0 {
 		return nil, err
@@ -97,7 +97,7 @@ func (l *Log) expire(now time.Time) (gone []*part, err error) {
 // retireLast rolls if the last segment, and so the whole log, is too old.
 func (l *Log) retireLast(now time.Time, c *logConfig) error {
 	parts := *l.view.Load()
-	if parts[len(parts)-1].seg.Size() == 0 {
+	if parts[len(parts)-1].size() == 0 {
 		return nil
 	}
 	n, err := l.expired(now, parts, Keep{Age: c.RetentionAge, Bytes: -1}, c)
@@ -127,6 +127,10 @@ func (l *Log) expired(now time.Time, parts []*part, k Keep, c *logConfig) (n int
 // was read: it may have lost its last entries, but no batch before the one that
 // its last entry names is newer than that.
 func (l *Log) surveyNewest(p *part) error {
+	if err := p.acquire(); err != nil {
+		return err
+	}
+	defer p.release()
 	s := newScanner(l, p)
 	defer s.free()
 	from, err := s.timed(p.times.Last())
@@ -141,6 +145,9 @@ func (l *Log) surveyNewest(p *part) error {
 	})
 	if err == nil {
 		p.surveyed = true
+		if p.written.IsZero() {
+			p.written = p.modified()
+		}
 	}
 	return err
 }

@@ -49,7 +49,8 @@ func subjects() (all []*subject) {
 
 func (s *subject) open() error {
 	var err error
-	o := engine.StoreOptions{FS: s.disk, Dir: "/data", NodeID: 1, Now: func() time.Time { return now }}
+	// With room for one idle segment files are closed and opened all the time.
+	o := engine.StoreOptions{FS: s.disk, Dir: "/data", NodeID: 1, OpenSegments: 1, Now: func() time.Time { return now }}
 	if s.store, err = engine.OpenStore(o); err != nil {
 		return err
 	}

@@ -30,6 +30,8 @@ type Segment interface {
 	// ReadAt copies bytes from pos; it returns io.EOF when fewer than len(p)
 	// are there.
 	ReadAt(p []byte, pos int64) (int, error)
+	// Pinned reports whether an Extent is out that was not released.
+	Pinned() bool
 	// Size is the number of bytes that were added and not truncated.
 	Size() int64
 	// Sync makes the bytes below Size, as it was when Sync was called, survive

@@ -44,6 +44,9 @@ func (s *span) hold(pos, n int64) (int64, error) {
 	}
 }
 
+// Pinned implements [Segment].
+func (s *span) Pinned() bool { return s.pin.Held() > 0 }
+
 // enter keeps the medium open for a call that holds no bytes; the caller
 // releases the pin at 0.
 func (s *span) enter() error {

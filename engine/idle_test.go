@@ -1,0 +1,127 @@
+package engine_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bobbin-log/bobbin/engine"
+	"github.com/bobbin-log/bobbin/segment/vfs"
+)
+
+// openFiles counts this process's descriptors of files below dir.
+func openFiles(t *testing.T, dir string) (n int) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("descriptors are counted in /proc")
+	}
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && strings.HasPrefix(to, dir+"/") {
+			n++
+		}
+	}
+	return n
+}
+
+// A log of many segments holds the files of few: of those that are used, and of
+// none when nobody uses any.
+func TestIdleSegmentsHoldNoFile(t *testing.T) {
+	for _, d := range designs() {
+		if !durable(d) || !ackDurable(d) {
+			continue // segments wait open for their sync
+		}
+		t.Run("design="+d.String(), func(t *testing.T) {
+			dir := t.TempDir()
+			own := openFiles(t, dir) + 1 // the lock
+			s := openStoreBound(t, vfs.OS{}, dir, 4)
+			l := create(t, s, "t-0", smallConfig(d))
+			rng := rand.New(rand.NewPCG(1, 1))
+			want := fill(t, l, rng, nil, 500)
+			checkValues(t, readAll(t, l, 0, 500, 1000), 0, want)
+			segments := len(l.Segments())
+			if n := openFiles(t, dir) - own; segments < 10 || n > 4*3+3 {
+				t.Errorf("%d files are open of %d segments, where 4 segments may be", n, segments)
+			}
+			s.Tick(time0)
+			s.Tick(time0)
+			if n := openFiles(t, dir) - own; n != 0 {
+				t.Errorf("%d files of an idle log are open", n)
+			}
+			want = fill(t, l, rng, want, 520)
+			checkValues(t, readAll(t, l, 0, 520, 300), 0, want)
+			closeStore(t, s, l)
+		})
+	}
+}
+
+// What a log needs to be opened does not grow with the segments that lie before
+// its recovery point.
+func TestOpenLooksAtNoSealedSegment(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("killed=%v", killed), func(t *testing.T) {
+			few, many := openTrace(t, 100, killed), openTrace(t, 2000, killed)
+			if few != many {
+				t.Errorf("with 20 times the segments opening does\n%s\nwhere it did\n%s", many, few)
+			}
+		})
+	}
+}
+
+// openTrace is what opening a log of so many records does to the disk.
+func openTrace(t *testing.T, n int, killed bool) string {
+	t.Helper()
+	mem := vfs.NewMem()
+	s := openStore(t, mem, "/data")
+	c := smallConfig(engine.DefaultDesign)
+	fill(t, create(t, s, "t-0", c), rand.New(rand.NewPCG(1, 1)), nil, n)
+	s.Tick(time0)
+	if killed {
+		mem = mem.Kill()
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	s = openStore(t, vfs.NewTrace(mem, &out), "/data")
+	l := reopen(t, s, "t-0", c)
+	var kinds strings.Builder
+	for line := range strings.Lines(out.String()) {
+		kind, rest, _ := strings.Cut(line, ":")
+		if strings.Contains(rest, "t-0") {
+			fmt.Fprintln(&kinds, kind)
+		}
+	}
+	closeStore(t, s, l)
+	return kinds.String()
+}
+
+// Segments of which nothing is known yet are dropped when they are old enough,
+// and only then.
+func TestRetentionOfSegmentsNobodyOpened(t *testing.T) {
+	mem := vfs.NewMem()
+	s := openStore(t, mem, "/data")
+	c := smallConfig(engine.DefaultDesign)
+	c.RetentionAge = 100 * time.Second
+	fill(t, create(t, s, "t-0", c), rand.New(rand.NewPCG(1, 1)), nil, 300)
+	closeStore(t, s)
+	s = openStore(t, mem, "/data")
+	l := reopen(t, s, "t-0", c)
+	last := l.Segments()[len(l.Segments())-1]
+	s.Tick(time.UnixMilli(250 * 1000)) // records have a second each
+	if start := l.Marks().Start; start < 100 || start > 150 {
+		t.Errorf("the log starts at %d when what is older than offset 150 may go", start)
+	}
+	if got := l.Segments(); got[len(got)-1].Base != last.Base {
+		t.Errorf("the last segment is %+v, it was %+v", got[len(got)-1], last)
+	}
+	closeStore(t, s, l)
+}
