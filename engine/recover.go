@@ -305,14 +305,44 @@ func (l *Log) recoverPart(p *part, sealed bool, r recoveryPoints) (whole bool, e
 	if err != nil {
 		return false, err
 	}
-	if bad != nil {
+	if bad == nil {
+		return true, l.survey(p)
+	}
+	reserved, err := isReserve(p, bad.Pos)
+	if err != nil {
+		return false, err
+	}
+	if !reserved {
 		l.log.Warn("log is cut at the first batch that is not whole", "log", l.name, "path", bad.Path, "position", bad.Pos, "why", bad.Why,
 			"dropped_bytes", p.seg.Size()-bad.Pos)
-		if err := p.seg.Truncate(bad.Pos); err != nil {
+	}
+	if err := p.seg.Truncate(bad.Pos); err != nil {
+		return false, err
+	}
+	return reserved, l.survey(p)
+}
+
+// reserveLookBytes is how much of what may be reserved room is looked at. Either
+// way it is cut off: what hangs on the answer is whether anyone need be told, and
+// whether the log can go on behind a segment that was rolled.
+const reserveLookBytes = 1 << 20
+
+// isReserve reports whether the part has nothing but zeros from pos on: room that
+// was reserved for appends that never came. That is an end of the log like
+// another, not damage.
+func isReserve(p *part, pos int64) (bool, error) {
+	buf := make([]byte, 64<<10)
+	for end := min(p.seg.Size(), pos+reserveLookBytes); pos < end; {
+		n, err := p.seg.ReadAt(buf[:min(int64(len(buf)), end-pos)], pos)
+		if err != nil {
 			return false, err
 		}
+		if slices.ContainsFunc(buf[:n], func(b byte) bool { return b != 0 }) {
+			return false, nil
+		}
+		pos += int64(n)
 	}
-	return bad == nil, l.survey(p)
+	return true, nil
 }
 
 // check reads the part from the batch that holds the offset from on, and returns

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"maps"
 	"slices"
 
@@ -110,6 +111,9 @@ func (l *Log) loadSnapshot(offsets []int64, upTo int64) (producers, int64, error
 		name := fileName(l.dir, at, suffixSnapshot)
 		if (at <= upTo || bugSnapshotNewer.made()) && at >= first {
 			raw, err := readFile(l.fs, name)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // it went with a segment past the end
+			}
 			if err != nil {
 				return producers{}, 0, err
 			}

@@ -49,11 +49,20 @@ type fileSegment struct {
 }
 
 func openFile(fs vfs.FS, path string, o Options) (Segment, error) {
-	s := &fileSegment{readOnly: o.ReadOnly, syncing: make(chan struct{}, 1)}
+	s := &fileSegment{}
+	if err := s.open(fs, path, o); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// open makes a zero fileSegment ready for use.
+func (s *fileSegment) open(fs vfs.FS, path string, o Options) error {
+	s.readOnly, s.syncing = o.ReadOnly, make(chan struct{}, 1)
 	var err error
 	switch {
 	case o.Create && o.ReadOnly:
-		return nil, fmt.Errorf("segment: %s: cannot be created for reading alone", path)
+		return fmt.Errorf("segment: %s: cannot be created for reading alone", path)
 	case o.Create:
 		s.f, err = fs.Create(path)
 	case o.ReadOnly:
@@ -62,20 +71,19 @@ func openFile(fs vfs.FS, path string, o Options) (Segment, error) {
 		s.f, err = fs.Open(path)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if o.Create {
-		err = s.reserve(o.PreallocBytes)
-		if err != nil {
+		if err := s.reserve(o.PreallocBytes); err != nil {
 			// The name is ours: leave nothing in the way of the next try.
-			return nil, errors.Join(err, s.f.Close(), fs.Remove(path))
+			return errors.Join(err, s.f.Close(), fs.Remove(path))
 		}
-		return s, nil
+		return nil
 	}
 	if err := s.adopt(path, o.Size); err != nil {
-		return nil, errors.Join(err, s.f.Close())
+		return errors.Join(err, s.f.Close())
 	}
-	return s, nil
+	return nil
 }
 
 // reserve gives a new file its room.
@@ -105,6 +113,43 @@ func (s *fileSegment) adopt(path string, size int64) error {
 	s.size.Store(size)
 	s.stale = size < s.length
 	return nil
+}
+
+// Growth is what an append reserves beyond what it needs, in bytes: as much as
+// there is already, within these bounds.
+const (
+	minGrowthBytes = 64 << 10
+	maxGrowthBytes = 16 << 20
+)
+
+// grow reserves room up to end, and some more for the appends to come if the disk
+// has it. It is for designs that cannot write past what was reserved. A full disk
+// changes nothing.
+func (s *fileSegment) grow(end int64) error {
+	const page = 4096 // file systems allocate no less
+	need := (end + page - 1) / page * page
+	target := need + min(max(need, minGrowthBytes), maxGrowthBytes)
+	err := s.f.Preallocate(target)
+	if errors.Is(err, vfs.ErrNoSpace) {
+		target = need
+		err = s.f.Preallocate(target)
+	}
+	switch {
+	case errors.Is(err, vfs.ErrNoSpace):
+		return err
+	case err != nil:
+		return s.fail(err)
+	}
+	s.length = target
+	return nil
+}
+
+// sum is the number of bytes in the buffers.
+func sum(bufs [][]byte) (n int64) {
+	for _, b := range bufs {
+		n += int64(len(b))
+	}
+	return n
 }
 
 // Append implements [Segment].
@@ -264,4 +309,14 @@ func (s *fileSegment) Truncate(size int64) error {
 }
 
 // Close implements [Segment].
-func (s *fileSegment) Close() error { return s.pin.Close(s.f.Close) }
+func (s *fileSegment) Close() error { return s.pin.Close(s.closeFile) }
+
+// closeFile gives the file back, without the room that was reserved for appends
+// that never came. What was found past Size when it was opened stays as it is.
+func (s *fileSegment) closeFile() error {
+	var err error
+	if !s.readOnly && !s.stale && s.failed.Load() == nil {
+		err = s.trim()
+	}
+	return errors.Join(err, s.f.Close())
+}

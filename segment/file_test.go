@@ -56,6 +56,16 @@ func (s subject) get(t testing.TB) string {
 	return string(p)
 }
 
+// holds checks that the segment's file begins with want, and has nothing but
+// reserved room behind it.
+func (s subject) holds(t testing.TB, want string) {
+	t.Helper()
+	got := s.get(t)
+	if rest, ok := strings.CutPrefix(got, want); !ok || strings.Trim(rest, "\x00") != "" {
+		t.Errorf("the file of %d bytes does not hold %q and zeros, but %q", len(got), want, strings.TrimRight(got, "\x00"))
+	}
+}
+
 func TestCreateExisting(t *testing.T) {
 	forEachDurable(t, func(t *testing.T, s subject) {
 		s.put(t, "precious")
@@ -99,20 +109,30 @@ func TestReopen(t *testing.T) {
 // Bytes past Options.Size are what a crash left. They must be gone before
 // anything is written, or an old batch could follow on a new one.
 func TestStaleBytesAreDropped(t *testing.T) {
-	for name, act := range map[string]func(segment.Segment) error{
-		"Append":   func(seg segment.Segment) error { _, err := seg.Append([][]byte{[]byte("X")}); return err },
-		"Seal":     segment.Segment.Seal,
-		"Truncate": func(seg segment.Segment) error { return seg.Truncate(seg.Size()) },
+	for name, c := range map[string]struct {
+		act  func(segment.Segment) error
+		left string
+	}{
+		"Append": {func(seg segment.Segment) error {
+			_, err := seg.Append([][]byte{[]byte("X")})
+			return errors.Join(err, seg.Sync())
+		}, "0123X"},
+		"Seal":     {segment.Segment.Seal, "0123"},
+		"Truncate": {func(seg segment.Segment) error { return seg.Truncate(seg.Size()) }, "0123"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			forEachDurable(t, func(t *testing.T, s subject) {
 				s.put(t, "0123456789")
 				seg := s.open(t, segment.Options{Size: 4})
-				if err := act(seg); err != nil {
+				if err := c.act(seg); err != nil {
 					t.Fatal(err)
 				}
-				if got := s.get(t); strings.TrimSuffix(got, "X") != "0123" {
-					t.Errorf("the file holds %q", got)
+				s.holds(t, c.left)
+				if err := seg.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if got := s.get(t); got != c.left {
+					t.Errorf("closed, the file holds %q, want %q", got, c.left)
 				}
 			})
 		})
@@ -217,9 +237,10 @@ func TestNoSpace(t *testing.T) {
 				if _, err := seg.Append(big); !errors.Is(err, vfs.ErrNoSpace) {
 					t.Fatalf("Append to a full disk: %v", err)
 				}
-				if seg.Size() != 3000 || len(s.get(t)) != 3000 {
-					t.Fatalf("a refused Append left %d bytes, and %d in the file", seg.Size(), len(s.get(t)))
+				if seg.Size() != 3000 {
+					t.Fatalf("a refused Append left %d bytes", seg.Size())
 				}
+				s.holds(t, strings.Repeat("a", 3000))
 			}
 			if got := all(t, seg) + bytesOf(t, e); got != strings.Repeat("a", 6000) {
 				t.Errorf("a full disk does not serve reads: %d bytes", len(got))

@@ -68,10 +68,7 @@ func (s *memorySegment) Append(bufs [][]byte) (int64, error) {
 	if s.sealed {
 		return 0, ErrSealed
 	}
-	n := 0
-	for _, b := range bufs {
-		n += len(b)
-	}
+	n := int(sum(bufs))
 	pos := s.size.Load()
 	if n == 0 {
 		return pos, nil

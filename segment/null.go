@@ -46,11 +46,7 @@ func (s *nullSegment) Append(bufs [][]byte) (int64, error) {
 		return 0, ErrSealed
 	}
 	pos := s.size.Load()
-	end := pos
-	for _, b := range bufs {
-		end += int64(len(b))
-	}
-	s.size.Store(end)
+	s.size.Store(pos + sum(bufs))
 	return pos, nil
 }
 

@@ -40,7 +40,7 @@ func TestReadersBesideAppenderAndTruncator(t *testing.T) {
 			}
 		})
 		rng := rand.New(rand.NewPCG(0, 2))
-		for range 3000 {
+		for range 1000 {
 			var err error
 			if size := seg.Size() / word; size > 0 && rng.IntN(10) == 0 {
 				err = seg.Truncate((size - rng.Int64N(min(size, 100)+1)) * word)

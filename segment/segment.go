@@ -79,6 +79,7 @@ type Design struct {
 // Designs lists every segment design. The first is the default.
 var Designs = []Design{
 	{Name: "file", Durable: true, Keeps: true, Open: openFile},
+	{Name: "mmap", Durable: true, Keeps: true, Open: openMmap},
 	{Name: "memory", Durable: false, Keeps: true, Open: openMemory},
 	{Name: "null", Durable: false, Keeps: false, Open: openNull},
 }
