@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -92,8 +94,8 @@ func benchAppend(b *testing.B, design string, raw batch.Batch) {
 	closeStore(b, s)
 }
 
-// BenchmarkCommit is append and wait under the policy always, by so many
-// goroutines; design=fdatasync is one pwrite and one fdatasync each, without
+// BenchmarkCommit is append and wait under each policy that acknowledges what is
+// durable, by so many goroutines; design=fdatasync is one pwrite and one fdatasync each, without
 // group commit.
 func BenchmarkCommit(b *testing.B) {
 	raw := batchOf(16 << 10)
@@ -118,24 +120,40 @@ func BenchmarkCommit(b *testing.B) {
 				return unix.Fdatasync(int(f.Fd()))
 			})
 		})
-		b.Run(fmt.Sprintf("design=file+mmap+always/writers=%d", writers), func(b *testing.B) {
-			s := openStore(b, vfs.OS{}, b.TempDir())
-			l := create(b, s, "t-0", engine.DefaultConfig())
-			b.SetBytes(int64(len(raw)))
-			parallel(b, writers, func() error {
-				set, err := batch.Parse(append([]byte{}, raw...))
-				if err != nil {
-					return err
-				}
-				a, err := l.Append(set, 0)
-				if err != nil {
-					return err
-				}
-				return l.Wait(context.Background(), a.Next)
-			})
-			closeStore(b, s)
-		})
+		for _, p := range engine.SyncPolicies {
+			if p.AckDurable {
+				b.Run(fmt.Sprintf("design=file+mmap+%s/writers=%d", p.Name, writers), func(b *testing.B) { benchCommit(b, p.Name, writers, raw) })
+			}
+		}
 	}
+}
+
+func benchCommit(b *testing.B, policy string, writers int, raw batch.Batch) {
+	var syncs atomic.Int64
+	count := vfs.NewInject(vfs.OS{}, func(op vfs.Op) error {
+		if op.Kind == vfs.OpSync && strings.HasSuffix(op.Path, ".log") {
+			syncs.Add(1)
+		}
+		return nil
+	})
+	s := openStore(b, count, b.TempDir())
+	c := engine.DefaultConfig()
+	c.Design.Sync = policy
+	l := create(b, s, "t-0", c)
+	b.SetBytes(int64(len(raw)))
+	parallel(b, writers, func() error {
+		set, err := batch.Parse(append([]byte{}, raw...))
+		if err != nil {
+			return err
+		}
+		a, err := l.Append(set, 0)
+		if err != nil {
+			return err
+		}
+		return l.Wait(context.Background(), a.Next)
+	})
+	b.ReportMetric(float64(b.N)/float64(max(syncs.Load(), 1)), "appends/sync")
+	closeStore(b, s, l)
 }
 
 // parallel shares b.N turns among so many goroutines.

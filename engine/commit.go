@@ -15,6 +15,10 @@ import (
 // of that, without a timer and without a choice of how long to wait. Logs that
 // nobody waits for are put into a queue, at most once each, for the workers.
 //
+// A policy may have the sync wait for more to gather. Nobody sits out that wait:
+// whoever comes when the policy says that it is over leads, and if nobody does, a
+// timer puts the log into the queue.
+//
 // That the first one leads matters twice. Alone, it saves two changes of
 // goroutine. Among many, the sync begins at once: a worker that has to be
 // scheduled first begins when all the others, who were runnable before it, have
@@ -50,7 +54,24 @@ type committer struct {
 type commit struct {
 	queued  bool
 	syncing bool
-	again   bool // was enqueued while syncing
+	again   bool        // was enqueued while syncing
+	wanted  bool        // somebody has waited for an append while syncing
+	linger  *time.Timer // enqueues the log when its tail has waited for more
+	lingers bool        // and is running
+}
+
+// begin makes a goroutine the one that syncs the log.
+func (m *commit) begin() {
+	m.queued, m.syncing = false, true
+	m.settled()
+}
+
+// settled ends the wait for more.
+func (m *commit) settled() {
+	if m.lingers {
+		m.linger.Stop()
+		m.lingers = false
+	}
 }
 
 func newCommitter(workersMax int) *committer {
@@ -72,18 +93,58 @@ func (c *committer) enqueue(l *Log) {
 	}
 }
 
-// lead makes the caller the one who syncs the log, unless somebody does so
-// already: then the log is synced once more after that. Who leads calls led.
+// want has the log synced when its policy says so: for an append that was made
+// before, and of which the caller wants to hear.
+func (c *committer) want(l *Log) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case l.commit.syncing:
+		l.commit.wanted = true
+	case !l.commit.queued && !c.mu.stopped && c.due(l):
+		c.push(l)
+	}
+}
+
+// lead is want for a caller who can sync the log itself: if it reports true, it
+// is to do so, and then calls led.
 func (c *committer) lead(l *Log) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l.commit.syncing {
-		l.commit.again = true
+		l.commit.wanted = true
 		return false
 	}
-	// Its place in the queue, if it has one, is skipped by pop.
-	l.commit.queued, l.commit.syncing = false, true
+	if !c.due(l) {
+		return false
+	}
+	l.commit.begin() // its place in the queue, if it has one, is skipped by pop
 	return true
+}
+
+// due asks the policy whether the tail is to be synced now. If it may wait, a
+// timer sees to it.
+func (c *committer) due(l *Log) bool {
+	switch due := l.tailDue(l.config.Load()); {
+	case due <= 0:
+		return true
+	case due == Never || l.commit.lingers:
+	case l.commit.linger == nil:
+		l.commit.lingers = true
+		l.commit.linger = time.AfterFunc(due, func() { c.lingered(l) })
+	default:
+		l.commit.lingers = true
+		l.commit.linger.Reset(due)
+	}
+	return false
+}
+
+// lingered is what the timer does.
+func (c *committer) lingered(l *Log) {
+	c.mu.Lock()
+	l.commit.lingers = false
+	c.mu.Unlock()
+	c.enqueue(l)
 }
 
 // led ends what lead began. A worker goes on with what has gathered meanwhile.
@@ -94,11 +155,12 @@ func (c *committer) led(l *Log) {
 	c.mu.rest.Broadcast()
 }
 
-// synced puts the log into the queue again if it was asked for meanwhile.
+// synced puts the log into the queue again if it was asked for meanwhile. Who
+// came after the sync began may have been served by it all the same.
 func (c *committer) synced(l *Log) {
-	l.commit.syncing = false
-	if l.commit.again {
-		l.commit.again = false
+	again := l.commit.again || l.commit.wanted && l.durable.Load() < l.end.Load() && c.due(l)
+	l.commit.syncing, l.commit.again, l.commit.wanted = false, false, false
+	if again {
 		c.push(l)
 	}
 }
@@ -146,7 +208,7 @@ func (c *committer) run() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for l := c.pop(); l != nil; l = c.pop() {
-		l.commit.queued, l.commit.syncing = false, true
+		l.commit.begin()
 		c.mu.Unlock()
 		l.syncTail(false)
 		c.mu.Lock()
@@ -165,6 +227,7 @@ func (c *committer) settle(l *Log) {
 	for l.commit.queued || l.commit.syncing {
 		c.mu.rest.Wait()
 	}
+	l.commit.settled()
 }
 
 // stop ends the workers after the queue is empty.
@@ -180,9 +243,10 @@ func (c *committer) stop() {
 
 // scheduleCommit asks the policy when the tail is due. Log.mu is held.
 func (l *Log) scheduleCommit(c *logConfig) {
+	if c.design.sync.AckDurable {
+		return // whoever appended calls Wait, and may sync there, or Flush
+	}
 	switch due := l.tailDue(c); {
-	case due <= 0 && c.design.sync.AckDurable:
-		// Whoever appended calls Wait, and may do it there, or Flush.
 	case due <= 0:
 		l.store.committer.enqueue(l)
 	case due == Never || l.mu.flushTimed:
@@ -204,7 +268,7 @@ func (l *Log) flushDue() {
 }
 
 func (l *Log) tailDue(c *logConfig) time.Duration {
-	return c.design.sync.Due(Tail{Records: l.mu.tailRecords, MaxRecords: c.FlushRecords, MaxAge: c.FlushAge})
+	return c.design.sync.Due(l.gathered.tail(&c.Config, l.now()))
 }
 
 // syncTail makes durable what was appended before the call: all of it, or only
@@ -213,7 +277,11 @@ func (l *Log) syncTail(all bool) {
 	l.syncing.Lock()
 	defer l.syncing.Unlock()
 	if w := l.beginSync(all); w != nil {
-		l.endSync(w, w.run(l))
+		began := l.now()
+		err := w.run(l)
+		now := l.now()
+		l.gathered.synced(now.Sub(began), now)
+		l.endSync(w, err)
 	}
 }
 
@@ -245,9 +313,11 @@ func (l *Log) beginSync(all bool) *tailWork {
 	parts := *l.view.Load()
 	if !all && l.tailDue(l.config.Load()) == Never {
 		last := len(parts) - 1
+		l.gathered.keep(parts[last].seg.Size())
 		w.upTo, parts = parts[last].base, parts[:last]
 	} else {
-		l.mu.tailRecords, l.mu.flushTimed = 0, false
+		l.gathered.take()
+		l.mu.flushTimed = false
 	}
 	for _, p := range parts {
 		if p.dirty && p.hold() {

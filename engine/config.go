@@ -17,6 +17,8 @@ type Config struct {
 
 	FlushRecords int64         // sync policy "interval": after so many records
 	FlushAge     time.Duration // or so much time
+	SyncBytes    int64         // sync policy "bytes": after so many
+	SyncLinger   time.Duration // sync policy "linger": a sync waits at most this long for others
 
 	// Delete and Compact are cleanup.policy. Without Delete, retention drops
 	// nothing.
@@ -53,6 +55,8 @@ func DefaultConfig() Config {
 		IndexBytes:         10 << 20,
 		FlushRecords:       1<<63 - 1,
 		FlushAge:           time.Second,
+		SyncBytes:          1 << 20,
+		SyncLinger:         time.Millisecond,
 		Delete:             true,
 		RetentionAge:       7 * 24 * time.Hour,
 		RetentionBytes:     -1,

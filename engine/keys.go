@@ -180,6 +180,19 @@ func durationKey(k Key, low int64, at func(*Config) *time.Duration) Key {
 	return k
 }
 
+func microsKey(k Key, low int64, at func(*Config) *time.Duration) Key {
+	k.Type = Long
+	k.set = func(c *Config, s string) error {
+		n, err := number(s, low, math.MaxInt64/int64(time.Microsecond))
+		if err == nil {
+			*at(c) = time.Duration(n) * time.Microsecond
+		}
+		return err
+	}
+	k.get = func(c Config) string { return strconv.FormatInt(at(&c).Microseconds(), 10) }
+	return k
+}
+
 func sizeKey(k Key, low int64, at func(*Config) *int64) Key {
 	high := int64(math.MaxInt64)
 	if k.Type == Int {
@@ -360,12 +373,14 @@ func setGzipLevel(c *Config, s string) error {
 }
 
 // Keys lists the keys of a topic's configuration, sorted by name: Kafka's own,
-// and two of Bobbin's.
+// and those of Bobbin's.
 var Keys = sorted(
 	Key{Name: "bobbin.design", Broker: "bobbin.design", Type: String, Default: DefaultDesign.String(), set: setDesign, get: func(c Config) string { return c.Design.String() },
 		Doc: "How the log is laid out and kept: " + designForm + ". What is left out at the end, or is called default, is the broker's; segment and index are fixed when a topic is made."},
 	Key{Name: "bobbin.sync", Broker: "bobbin.sync", Type: String, Default: DefaultDesign.Sync, set: setSync, get: func(c Config) string { return c.Design.Sync },
 		Doc: "When appends are made durable, and so what an acknowledgement means: " + strings.Join(namesOf(SyncPolicies, syncName), ", ") + "."},
+	sizeKey(Key{Name: "bobbin.sync.bytes", Broker: "bobbin.sync.bytes", Type: Long, Default: "1048576", Doc: "With bobbin.sync=bytes: a partition is synced when so many bytes have gathered."}, 1, func(c *Config) *int64 { return &c.SyncBytes }),
+	microsKey(Key{Name: "bobbin.sync.linger.us", Broker: "bobbin.sync.linger.us", Default: "1000", Doc: "With bobbin.sync=linger: a sync waits at most this long for others to share it, and never longer than a sync takes."}, 0, func(c *Config) *time.Duration { return &c.SyncLinger }),
 	Key{Name: "cleanup.policy", Broker: "log.cleanup.policy", Type: List, Default: "delete", set: setCleanup, get: showCleanup,
 		Doc: "delete drops old segments; compact requires keys (compaction itself is not built yet)."},
 	Key{Name: "compression.type", Broker: "compression.type", Type: String, Default: "producer", set: setCompression, get: func(c Config) string { return c.CompressionType },

@@ -50,8 +50,9 @@ type Log struct {
 	// slice is never written to once it is stored here.
 	view atomic.Pointer[[]*part]
 
-	acked  watch
-	commit commit
+	acked    watch
+	commit   commit
+	gathered gathered
 	// cutting serialises what takes records away: Truncate, Trim, Reset,
 	// retention and Close.
 	cutting sync.Mutex
@@ -78,11 +79,10 @@ type Log struct {
 
 		// What the next sync has to do.
 
-		newNames    bool              // files were made: sync the directory
-		snapshots   []pendingSnapshot // taken at rolls, to be written
-		tailRecords int64             // appended since the last sync
-		flush       *time.Timer       // enqueues the log when its tail is due
-		flushTimed  bool              // and is running
+		newNames   bool              // files were made: sync the directory
+		snapshots  []pendingSnapshot // taken at rolls, to be written
+		flush      *time.Timer       // enqueues the log when its tail is due
+		flushTimed bool              // and is running
 	}
 }
 
@@ -172,10 +172,10 @@ func (l *Log) ackedOffset() int64 {
 }
 
 // Flush has what was appended made durable soon, where the policy acknowledges
-// no sooner. It is for appends that nobody waits for.
+// no sooner. It is for appends that nobody waits for, or not yet.
 func (l *Log) Flush() {
 	if l.config.Load().design.sync.AckDurable {
-		l.store.committer.enqueue(l)
+		l.store.committer.want(l)
 	}
 }
 
@@ -335,7 +335,7 @@ func (l *Log) add(s batch.Set, now time.Time) error {
 		next = b.NextOffset()
 	}
 	p.written = now
-	l.mu.tailRecords += next - first.BaseOffset()
+	l.gathered.add(next-first.BaseOffset(), s.Size(), now)
 	l.end.Store(next)
 	if !c.design.sync.AckDurable {
 		l.acked.published(next)

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +22,7 @@ func policyNamed(t *testing.T, name string) engine.SyncPolicy {
 }
 
 func TestSyncPolicyDue(t *testing.T) {
+	const ms, us = time.Millisecond, time.Microsecond
 	for _, c := range []struct {
 		policy string
 		tail   engine.Tail
@@ -32,14 +34,29 @@ func TestSyncPolicyDue(t *testing.T) {
 		{"interval", engine.Tail{Records: 9, MaxRecords: 10, MaxAge: time.Second}, time.Second},
 		{"interval", engine.Tail{Records: 10, MaxRecords: 10, MaxAge: time.Second}, 0},
 		{"interval", engine.Tail{Records: 11, MaxRecords: 10, MaxAge: time.Second}, 0},
-		{"interval", engine.Tail{Records: 1, MaxRecords: 1<<63 - 1, MaxAge: 1<<63 - 1}, engine.Never},
+		{"interval", engine.Tail{Records: 1, MaxRecords: 1<<63 - 1, MaxAge: 1<<63 - 1, Age: time.Hour}, engine.Never},
+		{"interval", engine.Tail{Records: 1, MaxRecords: 10, MaxAge: time.Second, Age: 300 * time.Millisecond}, 700 * time.Millisecond},
+		{"interval", engine.Tail{Records: 1, MaxRecords: 10, MaxAge: time.Second, Age: time.Minute}, -59 * time.Second},
+		{"bytes", engine.Tail{Records: 1 << 40, Bytes: 999, MaxBytes: 1000, Age: time.Hour}, engine.Never},
+		{"bytes", engine.Tail{Bytes: 1000, MaxBytes: 1000}, 0},
+		{"bytes", engine.Tail{Bytes: 1001, MaxBytes: 1000}, 0},
+		{"linger", engine.Tail{Appends: 1, Window: ms, Cost: ms}, 0},           // the first of all
+		{"linger", engine.Tail{Appends: 1, Group: 1, Window: ms, Cost: ms}, 0}, // alone, as before
+		{"linger", engine.Tail{Appends: 16, Group: 16, Window: ms, Cost: 200 * us}, 0},
+		{"linger", engine.Tail{Appends: 17, Group: 16, Window: ms, Cost: 200 * us}, 0},
+		{"linger", engine.Tail{Appends: 15, Group: 16, Window: ms, Cost: 200 * us, Age: 50 * us, Rest: time.Hour}, 150 * us},
+		{"linger", engine.Tail{Appends: 15, Group: 16, Window: 100 * us, Cost: 200 * us, Rest: time.Hour}, 100 * us},
+		{"linger", engine.Tail{Appends: 1, Group: 16, Window: ms, Cost: 200 * us, Age: 190 * us}, 200 * us}, // a sync has just ended
+		{"linger", engine.Tail{Appends: 1, Group: 16, Window: ms, Cost: 200 * us, Age: 250 * us, Rest: 240 * us}, -40 * us},
+		{"linger", engine.Tail{Appends: 1, Group: 16, Cost: 200 * us}, 0}, // no window
 	} {
 		if got := policyNamed(t, c.policy).Due(c.tail); got != c.want {
 			t.Errorf("%s is due for %+v after %v, want %v", c.policy, c.tail, got, c.want)
 		}
 	}
 	for _, p := range engine.SyncPolicies {
-		if p.Promise == "" || p.AckDurable != (p.Name == "always") {
+		// What survives a loss of power is said in the same words.
+		if p.AckDurable != strings.Contains(p.Promise, "survives kill -9 and loss of power") {
 			t.Errorf("policy %+v", p)
 		}
 	}
@@ -120,9 +137,7 @@ func TestSetConfigBetweenPolicies(t *testing.T) {
 		set("none", time.Minute)
 		<-time.After(time.Hour) // the timer fires, and nothing is due
 		durable(1)
-		set("interval", time.Second)
-		durable(1)
-		<-time.After(time.Second)
+		set("interval", time.Second) // of which an hour has passed
 		durable(2)
 		mustAppend(t, l, records(1, "c", 1))
 		<-time.After(time.Second)

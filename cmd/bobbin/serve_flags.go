@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/bobbin-log/bobbin/engine"
 )
 
 // serveFlags are the flags of serve. Those that stand for one key are only
@@ -32,7 +30,7 @@ func (f *serveFlags) register(cmd *cobra.Command) {
 	fs.StringSliceVar(&f.advertise, "advertise", nil, "what clients are told to connect to (advertised.listeners)")
 	fs.StringVarP(&f.dataDir, "data-dir", "d", "", "where the data is (log.dirs; default ./data)")
 	fs.IntVar(&f.nodeID, "node-id", 0, "the broker's number (node.id; default 1)")
-	fs.StringVar(&f.sync, "sync", "", "when records are made durable: "+syncNames()+" (bobbin.sync; default "+engine.DefaultDesign.Sync+")")
+	fs.StringVar(&f.sync, "sync", "", "when records are made durable, such as always, interval or none (bobbin.sync; default always)")
 	fs.BoolVar(&f.allowPlaintext, "allow-plaintext", false, "let other machines connect without encryption (bobbin.allow.plaintext)")
 	fs.StringVar(&f.logFormat, "log-format", "", "text, json or auto: text on a terminal (bobbin.log.format)")
 	fs.StringVar(&f.logLevel, "log-level", "", "debug, info, warn or error (bobbin.log.level; default info)")
@@ -60,14 +58,4 @@ func (f *serveFlags) settings(a *app, args []string) (*settings, error) {
 		}
 	}
 	return loadSettings(from)
-}
-
-// syncNames lists the sync policies for people.
-func syncNames() string {
-	var names []string
-	for _, p := range engine.SyncPolicies {
-		names = append(names, p.Name)
-	}
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
