@@ -54,7 +54,7 @@ func newMeter(m mount) *Meter {
 		return p
 	}
 	// A link, so that .. of it is another folder than .. of what it points at.
-	dir, err := filepath.EvalSymlinks(filepath.Join("/sys/dev/block", m.device))
+	dir, err := filepath.EvalSymlinks("/sys/dev/block/" + m.device)
 	if err != nil {
 		return p
 	}
