@@ -176,8 +176,8 @@ func (r *Report) Markdown() string {
 		}
 		b.WriteString("| " + strings.Join(c, " | ") + " |\n")
 	}
-	for _, s := range r.settings() {
-		b.WriteString("\n" + s)
+	if lines := r.settings(); len(lines) > 0 {
+		b.WriteString("\n" + strings.Join(lines, ""))
 	}
 	return b.String()
 }

@@ -72,9 +72,13 @@ func DefaultNames() []string {
 	return names
 }
 
-// Bounds of what a partition's segments have, where the settings do not say:
-// small enough that many of them can be preallocated, large enough that one is
-// not sealed all the time.
+// SegmentBytes is how large a partition's segments are where the settings do not
+// say: small enough that all of them can be preallocated, large enough that one
+// is not sealed all the time.
+func (w Work) SegmentBytes() int64 {
+	return min(segmentBytesMax, max(segmentBytesMin, w.LimitBytes/int64(w.Partitions)))
+}
+
 const (
 	segmentBytesMin = 8 << 20
 	segmentBytesMax = 1 << 30
@@ -83,7 +87,7 @@ const (
 func openDesign(d engine.Design, settings map[string]string) func(string, Work) (Engine, error) {
 	return func(dir string, w Work) (Engine, error) {
 		c := engine.DefaultConfig()
-		c.SegmentBytes = min(segmentBytesMax, max(segmentBytesMin, w.LimitBytes/int64(w.Partitions)))
+		c.SegmentBytes = w.SegmentBytes()
 		c, err := c.With(settings)
 		if err != nil {
 			return nil, err
