@@ -5,7 +5,7 @@ package engine
 // blind. Built with the tag "bugs", a test binary makes the one that the
 // environment names in BOBBIN_BUG, and the rigs must see it:
 //
-//	go test -tags bugs -run TestEveryBugIsSeen ./engine
+//	go test -tags bugs -run TestEveryBugIsSeen ./engine ./fuzz
 //
 // Without the tag [bug.made] is false when the program is compiled, and nothing
 // of a bug is left in it.

@@ -3,7 +3,10 @@ package fuzz_test
 import (
 	"fmt"
 	"sort"
+	"strings"
+	"time"
 
+	"github.com/bobbin-log/bobbin/engine"
 	"github.com/bobbin-log/bobbin/segment/batch"
 )
 
@@ -89,6 +92,50 @@ func (m *model) check(got []byte, from, upTo int64) error {
 			return fmt.Errorf("%d bytes of the first batch, which has %d", n, len(want))
 		}
 		got = got[n:]
+	}
+	return nil
+}
+
+// epochs returns where each leader epoch that has a batch ends.
+func (m *model) epochs() map[int32]int64 {
+	ends := map[int32]int64{}
+	for _, b := range m.batches {
+		ends[b.LeaderEpoch()] = b.NextOffset()
+	}
+	return ends
+}
+
+// find returns the first record that is not older than ms.
+func (m *model) find(ms int64) (engine.Position, bool) {
+	for _, b := range m.batches {
+		for r, err := range b.Records(1 << 20) {
+			if err == nil && r.Timestamp >= ms && r.Offset >= m.start {
+				return engine.Position{Offset: r.Offset, Timestamp: r.Timestamp, Epoch: b.LeaderEpoch()}, true
+			}
+		}
+	}
+	return engine.Position{}, false
+}
+
+// mayDrop says why retention must not have moved the start to an offset: because
+// of what is left, if it went by size, and of what is gone, if it went by age.
+func (m *model) mayDrop(to int64, retention string, c engine.Config, now time.Time) error {
+	if to == m.start {
+		return nil
+	}
+	left, young := int64(0), false
+	for _, b := range m.batches {
+		switch {
+		case b.BaseOffset() >= to:
+			left += int64(len(b))
+		case now.Sub(time.UnixMilli(b.MaxTimestamp())) <= c.RetentionAge:
+			young = true
+		}
+	}
+	bySize := strings.Contains(retention, "size") && left >= c.RetentionBytes
+	byAge := strings.Contains(retention, "time") && !young
+	if to < m.start || to > m.end || !bySize && !byAge {
+		return fmt.Errorf("retention %s moved the start from %d to %d: %d bytes are left, young ones are gone: %v", retention, m.start, to, left, young)
 	}
 	return nil
 }

@@ -6,11 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/bobbin-log/bobbin/engine"
 	"github.com/bobbin-log/bobbin/segment/batch"
 	"github.com/bobbin-log/bobbin/segment/vfs"
 )
+
+// clock stands still, near the timestamps of the recorded directories.
+func clock() time.Time { return time.UnixMilli(1_000_000) }
 
 // directory is the files of a data directory with one log.
 type directory map[string][]byte
@@ -20,13 +24,13 @@ const logDir = "/data/t-0/"
 // recorded makes a real directory, to start from.
 func recorded(t testing.TB, batches int, clean bool) directory {
 	t.Helper()
-	s := subjects()[0]
-	if err := s.create(); err != nil {
+	s := newSubject(engine.DefaultDesign, clock)
+	if err := errors.Join(s.openStore(s.disk), s.create(0)); err != nil {
 		t.Fatal(err)
 	}
 	for i := range batches {
 		raw := batch.Of(batch.Record{Timestamp: int64(i), Value: []byte("value")}, batch.Record{Timestamp: int64(i)}).Bytes()
-		if err := send(s, raw, engine.Appended{Base: int64(2 * i), Next: int64(2*i + 2), Time: -1}); err != nil {
+		if err := s.send(raw, 0, engine.Appended{Base: int64(2 * i), Next: int64(2*i + 2), Time: -1}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -117,9 +121,9 @@ func FuzzOpen(f *testing.F) {
 		if name := others[int(which)%len(others)]; name != "" {
 			d[name] = other
 		}
-		s := subjects()[0]
+		s := newSubject(engine.DefaultDesign, clock)
 		s.disk = d.write(t)
-		err := s.open()
+		err := s.open(s.disk)
 		if s.store == nil {
 			if !typed(err) {
 				t.Errorf("the store: %v", err)
@@ -178,6 +182,6 @@ func useWhatOpened(t *testing.T, s *subject, checked bool) {
 	if a, err := s.log.Append(set, s.log.Epoch()); checked && m.End < 1<<62 && (err != nil || a.Base != m.End) {
 		t.Errorf("append: %+v, %v", a, err)
 	}
-	s.store.Tick(now)
+	s.store.Tick(clock())
 	_ = s.log.Truncate(m.Start + (m.End-m.Start)/2)
 }

@@ -1,0 +1,307 @@
+package fuzz_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/bobbin-log/bobbin/engine"
+	"github.com/bobbin-log/bobbin/segment/batch"
+	"github.com/bobbin-log/bobbin/segment/vfs"
+)
+
+// The operations of a program, by the byte that begins each.
+const (
+	opAppend     = iota // records, producer
+	opDuplicate         // which of its last batches
+	opRead              // from, up to, bytes
+	opTruncate          // offset
+	opTrim              // offset
+	opReset             // offset
+	opEpoch             // a new leader
+	opFind              // a time
+	opTick              // retention and checkpoint
+	opCheckpoint        //
+	opLosePower         // what is kept, seed, crashes during recovery, and each of those
+	opKill              //
+	opReopen            //
+	operations          // how many there are; more bytes for the frequent ones follow
+)
+
+// retentions are those that drop whole segments from the old end, and by how much
+// a program's retention may differ from design to design: see program.tick.
+var retentions = []string{"time+size", "size", "time", "keep"}
+
+const retentionAge = 40 * time.Second
+
+// program runs operations, read from bytes, on the cast and on the model.
+type program struct {
+	t     *testing.T
+	code  []byte
+	at    int
+	model model
+	cast  []*subject
+	clock time.Time // a second for each append
+	epoch int32
+	// producer is the idempotent one; if nothing is left of it in the log, it is
+	// replaced by a new one.
+	producer, texts int
+	trace           []string
+}
+
+// next returns the next byte of the program below bound.
+func (p *program) next(bound int) int {
+	if p.at >= len(p.code) {
+		return 0
+	}
+	p.at++
+	return int(p.code[p.at-1]) % bound
+}
+
+// offset returns an offset around those that the log has.
+func (p *program) offset() int64 {
+	low := max(p.model.start-2, 0)
+	return low + int64(p.next(256))*(p.model.end+3-low)/256
+}
+
+func (p *program) note(format string, args ...any) {
+	p.trace = append(p.trace, fmt.Sprintf(format, args...))
+}
+
+func (p *program) failf(s *subject, format string, args ...any) {
+	p.t.Helper()
+	p.t.Fatalf("%s: %s\nprogram: %q", s.config.Design, fmt.Sprintf(format, args...), p.trace)
+}
+
+// begin reads the header, and makes the logs.
+func (p *program) begin() {
+	p.clock = time.UnixMilli(1_000_000)
+	retention, how := retentions[p.next(len(retentions))], p.next(4)
+	p.cast = cast(p.next, func() time.Time { return p.clock })
+	for _, s := range p.cast {
+		s.config.Design.Retention, s.config.RetentionAge = retention, retentionAge
+		s.config.Preallocate = how&1 != 0
+		s.idle = how / 2 // with room for one, files are closed and opened all the time
+	}
+	p.each("create", func(s *subject) error {
+		if err := s.openStore(s.disk); err != nil {
+			return err
+		}
+		return s.create(0)
+	})
+}
+
+// each runs one operation on every design.
+func (p *program) each(what string, f func(*subject) error) {
+	p.t.Helper()
+	p.note("%s", what)
+	for _, s := range p.cast {
+		if err := f(s); err != nil {
+			p.failf(s, "%s: %v", what, err)
+		}
+	}
+}
+
+// compare holds every log to the model.
+func (p *program) compare() {
+	p.t.Helper()
+	for _, s := range p.cast {
+		if m := s.log.Marks(); m.Start != p.model.start || m.End != p.model.end || m.Acked != m.End {
+			p.failf(s, "marks are %+v, want [%d, %d), all of it acknowledged", m, p.model.start, p.model.end)
+		}
+		for epoch, want := range p.model.epochs() {
+			if got, end := s.log.EpochEnd(epoch); got != epoch || end != want {
+				p.failf(s, "epoch %d ends at (%d, %d), want %d", epoch, got, end, want)
+			}
+		}
+	}
+}
+
+// step runs one operation.
+func (p *program) step() {
+	switch op := p.next(operations + 6); op {
+	case opDuplicate:
+		p.duplicate()
+	case opRead, operations:
+		p.read()
+	case opTruncate:
+		to := p.offset()
+		p.each(fmt.Sprintf("truncate to %d", to), func(s *subject) error { return s.log.Truncate(to) })
+		p.model.truncate(to)
+	case opTrim:
+		to := p.offset()
+		p.each(fmt.Sprintf("trim to %d", to), func(s *subject) error { return s.log.Trim(to) })
+		p.model.trim(to)
+	case opReset:
+		to := p.offset()
+		p.each(fmt.Sprintf("reset to %d", to), func(s *subject) error { return s.log.Reset(to) })
+		p.model.reset(to)
+	case opEpoch:
+		p.epoch++
+		p.note("epoch %d", p.epoch)
+	case opFind:
+		p.find()
+	case opTick:
+		p.tick()
+	case opCheckpoint:
+		p.each("checkpoint", func(s *subject) error { return s.store.Checkpoint() })
+	case opLosePower:
+		p.losePower()
+	case opKill:
+		p.restart("kill", false, func(s *subject) *vfs.Mem { return s.disk.Kill() })
+	case opReopen:
+		p.restart("close and open", false, func(s *subject) *vfs.Mem {
+			if err := s.store.Close(); err != nil {
+				p.failf(s, "close: %v", err)
+			}
+			return s.disk
+		})
+	default:
+		p.append()
+	}
+	p.compare()
+}
+
+func (p *program) spec() batch.Spec {
+	var records []batch.Record
+	p.clock = p.clock.Add(time.Second)
+	for i := range 1 + p.next(5) {
+		records = append(records, batch.Record{Timestamp: p.clock.UnixMilli() + int64(i), Value: fmt.Appendf(nil, "%d/%d", p.texts, i)})
+	}
+	p.texts++
+	s := batch.Of(records...)
+	if p.next(3) > 0 {
+		s.ProducerID, s.ProducerEpoch, s.BaseSequence = int64(p.producer), 0, 0
+		if last := p.model.last(s.ProducerID); len(last) > 0 {
+			s.BaseSequence = last[0].LastSequence() + 1
+		} else {
+			p.producer++
+			s.ProducerID = int64(p.producer)
+		}
+	}
+	return s
+}
+
+func (p *program) append() {
+	raw := p.spec().Bytes()
+	base := p.model.end
+	p.each(fmt.Sprintf("append %d records of producer %d at %d", raw.Count(), raw.ProducerID(), base), func(s *subject) error {
+		return s.send(raw, p.epoch, engine.Appended{Base: base, Next: base + int64(raw.Count()), Time: -1, Start: p.model.start})
+	})
+	stamped := batch.Batch(append([]byte{}, raw...))
+	stamped.Stamp(base, p.epoch)
+	p.model.append(stamped)
+}
+
+func (p *program) duplicate() {
+	last := p.model.last(int64(p.producer))
+	if len(last) == 0 {
+		return
+	}
+	b := last[p.next(len(last))]
+	p.each(fmt.Sprintf("append the batch at %d again", b.BaseOffset()), func(s *subject) error {
+		return s.send(b, p.epoch, engine.Appended{Base: b.BaseOffset(), Next: b.NextOffset(), Time: -1, Start: p.model.start, Duplicate: true})
+	})
+}
+
+func (p *program) read() {
+	from, upTo, maxBytes := p.offset(), p.offset(), int64(p.next(200))*5
+	p.each(fmt.Sprintf("read from %d up to %d, %d bytes", from, upTo, maxBytes), func(s *subject) error {
+		got, err := s.read(engine.Read{From: from, UpTo: upTo, MaxBytes: maxBytes, AtLeastOne: true})
+		var outside *engine.RangeError
+		if errors.As(err, &outside) && (from < p.model.start || from > p.model.end) {
+			return nil
+		}
+		return errors.Join(err, p.model.check(got, from, upTo))
+	})
+}
+
+// find looks a record up by its time.
+func (p *program) find() {
+	ms := p.clock.UnixMilli() - int64(p.next(256)-8)*500
+	want, there := p.model.find(ms)
+	p.each(fmt.Sprintf("find time %d", ms), func(s *subject) error {
+		got, ok, err := s.log.OffsetForTime(ms)
+		if err == nil && (ok != there || ok && got != want) {
+			err = fmt.Errorf("answered %+v, %v, want %+v, %v", got, ok, want, there)
+		}
+		return err
+	})
+}
+
+// tick runs retention. Where segments begin is a log's own affair, all the more
+// once a crash has cut it: how much is dropped may differ, within what retention
+// allows. The program goes on with what all have.
+func (p *program) tick() {
+	retention := p.cast[0].config.Design.Retention
+	start := p.model.start
+	p.each("tick", func(s *subject) error {
+		s.store.Tick(p.clock)
+		to := s.log.Marks().Start
+		start = max(start, to)
+		return p.model.mayDrop(to, retention, s.config, p.clock)
+	})
+	p.each(fmt.Sprintf("trim to %d", start), func(s *subject) error { return s.log.Trim(start) })
+	p.model.trim(start)
+}
+
+// losePower takes what is not durable, all or part of it, and perhaps crashes
+// again, with or without a loss of power, while that is being recovered from.
+func (p *program) losePower() {
+	keep, seed := []int{0, 1, 10, 50, 90, 99, 100}[p.next(7)], uint64(p.next(256))
+	again := make([]struct{ after, keep int }, p.next(4))
+	for i := range again {
+		again[i].after, again[i].keep = p.next(40), 20*p.next(7)
+	}
+	p.restart(fmt.Sprintf("lose power, keep %d%% by seed %d, and again %v", keep, seed, again), true, func(s *subject) *vfs.Mem {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		disk := s.disk.Crash(rng, keep)
+		for _, a := range again {
+			_ = s.store.Close()
+			_ = s.open(vfs.NewInject(disk, vfs.StopAfter(a.after).Before))
+			if a.keep > 100 {
+				disk = disk.Kill()
+			} else {
+				disk = disk.Crash(rng, a.keep)
+			}
+			if s.store == nil { // it did not get as far
+				_ = s.openStore(vfs.NewMem())
+			}
+		}
+		return disk
+	})
+}
+
+// restart opens every log again on what f leaves of its disk. What need not have
+// survived is judged, and made whole again.
+func (p *program) restart(what string, lostPower bool, f func(*subject) *vfs.Mem) {
+	p.t.Helper()
+	p.each(what, func(s *subject) error {
+		disk := f(s)
+		_ = s.store.Close() // its disk is gone
+		s.disk = disk
+		err := s.open(disk)
+		must := s.durable && (s.acked || !lostPower)
+		if !must && errors.Is(err, engine.ErrNotFound) {
+			err, s.log = nil, nil
+		}
+		if err != nil {
+			return fmt.Errorf("open: %w", err)
+		}
+		if s.log != nil {
+			if err := s.log.Check(); err != nil {
+				return fmt.Errorf("check: %w", err)
+			}
+		}
+		if !must {
+			return s.catchUp(&p.model)
+		}
+		// The start is durable with a checkpoint; what was trimmed may be back.
+		if m := s.log.Marks(); m.Start < p.model.start && m.End == p.model.end {
+			return s.log.Trim(p.model.start)
+		}
+		return nil
+	})
+}
