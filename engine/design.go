@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,8 +13,9 @@ import (
 // Design names one choice from each family, in writing "file+mmap+always+time+size":
 // segment, index, sync policy, retention. Retentions have a + of their own.
 //
-// Segment and index are how a log's bytes lie: they are chosen when it is made.
-// Sync policy and retention are how it is kept, and can change at any time.
+// Segment and index are how a log's bytes lie, and can change only to what reads
+// the same files: see CanBecome. Sync policy and retention are how it is kept, and
+// can change at any time.
 type Design struct{ Segment, Index, Sync, Retention string }
 
 // DefaultDesign is what a log gets when nothing else was asked for.
@@ -50,6 +52,31 @@ func (d Design) parse(s string) (Design, error) {
 func (d Design) Validate() error {
 	_, err := d.resolve()
 	return err
+}
+
+// CanBecome says why a log of design d cannot go on as one of design to, or nil.
+// Sync policy and retention can change at any time. Segments that are durable hold
+// the same bytes, a run of batches, and index designs of one format the same
+// entries: these too can take each other's place, in what is opened or made from
+// then on. The others cannot: there is nothing on the disk for them to go on from,
+// or it would be left behind to grow wrong.
+func (d Design) CanBecome(to Design) error {
+	was, err1 := d.resolve()
+	next, err2 := to.resolve()
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	var kept []string
+	if was.segment.Name != next.segment.Name && !(was.segment.Durable && next.segment.Durable) {
+		kept = append(kept, fmt.Sprintf("segment %s cannot become %s", d.Segment, to.Segment))
+	}
+	if was.index.Format != next.index.Format {
+		kept = append(kept, fmt.Sprintf("index %s cannot become %s", d.Index, to.Index))
+	}
+	if kept == nil {
+		return nil
+	}
+	return fmt.Errorf("its %s: how bytes are laid out is chosen when a topic is made; sync policy and retention can be altered", strings.Join(kept, ", and its "))
 }
 
 // resolved are the designs behind a Design's names.

@@ -115,13 +115,13 @@ func (l *Log) TopicID() [16]byte { return l.topicID }
 // Config is the configuration in force.
 func (l *Log) Config() Config { return l.config.Load().Config }
 
-// SetConfig changes the configuration. The segment and index designs of a log
-// that exists cannot change: its bytes lie as they lie. Where a stricter sync
+// SetConfig changes the configuration. How the log's bytes lie changes only as
+// [Design.CanBecome] allows, and in segments that are opened from then on. Where a stricter sync
 // policy comes into force, Marks.Acked falls back until a sync has caught up.
 func (l *Log) SetConfig(c Config) error {
 	old := l.config.Load()
-	if c.Design.Segment != old.Design.Segment || c.Design.Index != old.Design.Index {
-		return fmt.Errorf("log %s is laid out as %s; its segment and index designs cannot become those of %s", l.name, old.Design, c.Design)
+	if err := old.Design.CanBecome(c.Design); err != nil {
+		return fmt.Errorf("log %s: %w", l.name, err)
 	}
 	r, err := c.Design.resolve()
 	if err != nil {

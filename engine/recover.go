@@ -33,6 +33,9 @@ func (l *Log) load(r recoveryPoints) error {
 	if len(files.bases) == 0 {
 		return fmt.Errorf("%s: %w", l.dir, ErrNotFound)
 	}
+	if d := l.config.Load().Design; !l.config.Load().design.segment.Durable {
+		return fmt.Errorf("%s has segments on the disk, and the segment design %s of %s does not read any: choose one that does, or delete the topic", l.dir, d.Segment, d)
+	}
 	if err := l.sweep(files); err != nil {
 		return err
 	}
@@ -197,13 +200,15 @@ func (l *Log) list() (logFiles, error) {
 }
 
 // sweep clears the directory of what a crash left: temporary files, and indexes
-// without a segment.
+// without a segment. Where the index design has no files, those of another one go
+// too: nobody would keep them true from now on.
 func (l *Log) sweep(f logFiles) error {
+	idle := !l.config.Load().design.index.OnDisk
 	for _, name := range f.names {
 		n, isOffsets := fileOffset(name, suffixOffsets)
 		m, isTimes := fileOffset(name, suffixTimes)
 		_, hasSegment := slices.BinarySearch(f.bases, max(n, m))
-		if strings.HasSuffix(name, vfs.SuffixTemp) || ((isOffsets || isTimes) && !hasSegment) {
+		if strings.HasSuffix(name, vfs.SuffixTemp) || ((isOffsets || isTimes) && (idle || !hasSegment)) {
 			if err := l.fs.Remove(path.Join(l.dir, name)); err != nil {
 				return err
 			}

@@ -288,10 +288,25 @@ func (n *Node) TopicConfig(configs map[string]string) (engine.Config, error) {
 // Defaults are the topics' configuration where they have none of their own.
 func (n *Node) Defaults() engine.Config { return n.o.Defaults }
 
-func (n *Node) checkConfigs(configs map[string]string) error {
-	_, err := n.o.Defaults.With(configs)
-	return err
+// checkConfigs says why a topic cannot have the configs, or cannot get them in
+// place of those that it has; these are nil for a new topic.
+func (n *Node) checkConfigs(before, configs map[string]string) error {
+	next, err := n.o.Defaults.With(configs)
+	if err != nil || before == nil {
+		return err
+	}
+	was, err := n.o.Defaults.With(before)
+	if err != nil {
+		return nil // of another release: whatever it was, the log is not open as it
+	}
+	if err := was.Design.CanBecome(next.Design); err != nil {
+		return &engine.KeyError{Key: designKey, Value: configs[designKey], Why: err.Error()}
+	}
+	return nil
 }
+
+// designKey is the topic's key that says how its logs lie.
+const designKey = "bobbin.design"
 
 // listConfig tells the controller which configs are lists, and what they are
 // where a topic does not say.

@@ -93,7 +93,11 @@ func (c *Controller) changed(m *Image, s ConfigChange) (*Topic, map[string]strin
 			return nil, nil, err
 		}
 	}
-	return t, configs, c.checkConfigs(configs)
+	before := t.Configs
+	if before == nil {
+		before = map[string]string{}
+	}
+	return t, configs, c.checkConfigs(before, configs)
 }
 
 func (c *Controller) applyOp(configs map[string]string, o ConfigOp) error {

@@ -26,8 +26,9 @@ type Options struct {
 	// both at least 1.
 	Partitions  int32
 	Replication int16
-	// CheckConfigs says what is wrong with a topic's configs, or nil.
-	CheckConfigs func(configs map[string]string) error
+	// CheckConfigs says what is wrong with a topic's configs, or with having them
+	// in place of those before, which are nil for a new topic; nil if nothing is.
+	CheckConfigs func(before, configs map[string]string) error
 	// ListConfig tells whether a config is a list, and its default value.
 	ListConfig func(name string) (value string, list bool)
 }

@@ -56,7 +56,7 @@ type script struct {
 }
 
 func newController() *Controller {
-	check := func(configs map[string]string) error {
+	check := func(_, configs map[string]string) error {
 		_, err := engine.DefaultConfig().With(configs)
 		return err
 	}

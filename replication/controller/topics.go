@@ -153,14 +153,14 @@ func (c *Controller) newConfigs(list []Config) (map[string]string, error) {
 		}
 		configs[s.Name] = *s.Value
 	}
-	return configs, c.checkConfigs(configs)
+	return configs, c.checkConfigs(nil, configs)
 }
 
-func (c *Controller) checkConfigs(configs map[string]string) error {
+func (c *Controller) checkConfigs(before, configs map[string]string) error {
 	if c.o.CheckConfigs == nil {
 		return nil
 	}
-	if err := c.o.CheckConfigs(configs); err != nil {
+	if err := c.o.CheckConfigs(before, configs); err != nil {
 		return fault(ErrInvalidConfig, "%s", err)
 	}
 	return nil
