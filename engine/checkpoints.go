@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"maps"
 	"sync"
 )
 
@@ -30,10 +29,14 @@ type checkpoints struct {
 // checkpointFile is one of the two files.
 type checkpointFile struct {
 	name string
-	now  Checkpoint // what it is to say
-	// wrote is what it says; nil if a write failed, and it may say anything
-	// between what it did and what it should.
-	wrote Checkpoint
+	now  Checkpoint // what it is to say; changed by put
+	// says is what it says of the logs of which it does not say that: -1 for
+	// nothing. It is kept instead of a copy, for there may be very many logs of
+	// which few change.
+	says Checkpoint
+	// unsure is set when a write failed, and the file may say anything between
+	// what it did and what it should.
+	unsure bool
 }
 
 // forgotten is the cap of a log that is gone.
@@ -47,7 +50,7 @@ func (c *checkpoints) read(s *Store) (err error) {
 		if f.now, err = s.readCheckpoint(f.name); err != nil {
 			return err
 		}
-		f.wrote = maps.Clone(f.now)
+		f.says = Checkpoint{}
 	}
 	return nil
 }
@@ -79,9 +82,17 @@ func (c *checkpoints) of(name string) recoveryPoints {
 func (c *checkpoints) drop(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.mu.recovery.now, name)
-	delete(c.mu.starts.now, name)
+	c.mu.recovery.put(name, -1)
+	c.mu.starts.put(name, -1)
 	c.cap(name, forgotten)
+}
+
+// set notes what is known of a log. The files follow with the next checkpoint.
+func (c *checkpoints) set(name string, to recoveryPoints) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.recovery.put(name, to.durable)
+	c.mu.starts.put(name, to.start)
 }
 
 // forget makes sure that the files say nothing of a log.
@@ -127,25 +138,55 @@ func (c *checkpoints) write(s *Store) error {
 
 // tells reports whether the file says more of a log than to, or may do so.
 func (f *checkpointFile) tells(name string, to int64) bool {
-	offset, ok := f.wrote[name]
-	return f.wrote == nil || ok && offset > to
+	offset, ok := f.says[name]
+	if !ok {
+		offset = f.get(name)
+	}
+	return f.unsure || offset > to
+}
+
+// get is what the file is to say of a log, -1: nothing.
+func (f *checkpointFile) get(name string) int64 {
+	if offset, ok := f.now[name]; ok {
+		return offset
+	}
+	return -1
+}
+
+// put changes that.
+func (f *checkpointFile) put(name string, to int64) {
+	old := f.get(name)
+	if old == to {
+		return
+	}
+	if to < 0 {
+		delete(f.now, name)
+	} else {
+		f.now[name] = to
+	}
+	if says, ok := f.says[name]; !ok {
+		f.says[name] = old
+	} else if says == to {
+		delete(f.says, name)
+	}
 }
 
 func (f *checkpointFile) lower(name string, to int64) {
 	if f.now[name] > to {
-		f.now[name] = to
+		f.put(name, to)
 	}
 }
 
 func (f *checkpointFile) write(s *Store) error {
-	if f.wrote != nil && maps.Equal(f.now, f.wrote) {
+	if !f.unsure && len(f.says) == 0 {
 		return nil
 	}
-	f.wrote = nil
+	f.unsure = true
 	if err := WriteCheckpoint(s.fs, s.dir, f.name, f.now); err != nil {
 		return err
 	}
-	f.wrote = maps.Clone(f.now)
+	f.unsure = false
+	clear(f.says)
 	return nil
 }
 
@@ -170,7 +211,8 @@ func (s *Store) Checkpoint() error {
 			g = recoveryPoints{durable: min(g.durable, limit.durable), start: min(g.start, limit.start)}
 		}
 		if g.durable >= 0 {
-			c.mu.recovery.now[name], c.mu.starts.now[name] = g.durable, g.start
+			c.mu.recovery.put(name, g.durable)
+			c.mu.starts.put(name, g.start)
 		}
 	}
 	c.mu.caps = nil

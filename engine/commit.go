@@ -313,7 +313,7 @@ func (l *Log) beginSync(all bool) *tailWork {
 	parts := *l.view.Load()
 	if !all && l.tailDue(l.config.Load()) == Never {
 		last := len(parts) - 1
-		l.gathered.keep(parts[last].seg.Size())
+		l.gathered.keep(parts[last].size())
 		w.upTo, parts = parts[last].base, parts[:last]
 	} else {
 		l.gathered.take()

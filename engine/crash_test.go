@@ -99,6 +99,11 @@ func crashScripts() []crashScript {
 		{name: "close", before: long, run: func(h *history) error {
 			return steps(func() error { return h.append(2, 3) }, h.close)
 		}},
+		{name: "rest", goOn: true, before: long, run: func(h *history) error {
+			return steps(func() error { return h.append(2, 3) }, h.rest, func() error { return h.append(1) }, h.tick,
+				func() error { return h.trim(30) }, h.rest, func() error { return h.truncate(h.log.Marks().End - 7) }, h.rest,
+				func() error { h.epoch++; return h.append(5, 5, 5) }, h.rest)
+		}},
 		{name: "recover", before: long, killed: true, run: func(*history) error { return nil }},
 		{name: "delete", goOn: true, before: long, run: func(h *history) error {
 			return steps(h.delete, h.create, func() error { return h.append(2, 1) })

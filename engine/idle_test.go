@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +59,42 @@ func TestIdleSegmentsHoldNoFile(t *testing.T) {
 			}
 			want = fill(t, l, rng, want, 520)
 			checkValues(t, readAll(t, l, 0, 520, 300), 0, want)
+			closeStore(t, s, l)
+		})
+	}
+}
+
+// A log that rested once rests again without a write, and opens without one.
+func TestRestIsPaidOnce(t *testing.T) {
+	for _, d := range designs() {
+		if !durable(d) {
+			continue
+		}
+		t.Run("design="+d.String(), func(t *testing.T) {
+			var out bytes.Buffer
+			changes := slices.DeleteFunc(vfs.Changes(), func(k vfs.Kind) bool { return k == vfs.OpPreallocate || k == vfs.OpTruncate })
+			s := openStore(t, vfs.NewTrace(vfs.NewMem(), &out, changes...), "/data")
+			c := smallConfig(d)
+			l := create(t, s, "t-0", c)
+			want := fill(t, l, rand.New(rand.NewPCG(1, 1)), nil, 100)
+			for i := range 3 {
+				rested, ok := l.CloseIdle()
+				if !ok {
+					t.Fatal("the log does not rest")
+				}
+				if m := rested.Marks; m.Start != 0 || m.Durable != 100 || m.Acked != 100 || m.End != 100 || rested.Bytes == 0 {
+					t.Errorf("it rests with %+v", rested)
+				}
+				if _, ok := l.CloseIdle(); ok {
+					t.Error("a closed log rests")
+				}
+				l = reopen(t, s, "t-0", c)
+				checkValues(t, readAll(t, l, 0, 100, 1000), 0, want)
+				if i > 0 && out.Len() > 0 {
+					t.Errorf("the log was not touched, and resting and opening did\n%s", &out)
+				}
+				out.Reset()
+			}
 			closeStore(t, s, l)
 		})
 	}

@@ -26,7 +26,6 @@ func (l *Log) create(o LogOptions) error {
 	l.durable.Store(o.First)
 	l.mu.synced = o.First
 	l.mu.producers = newProducers()
-	l.mu.newEpochs = true
 	return nil
 }
 
@@ -37,9 +36,15 @@ func (l *Log) create(o LogOptions) error {
 // epoch that is not in the checkpoint, or the producers' last snapshot by more
 // than what is not durable.
 func (l *Log) checkpoint() (recovery, start int64) {
+	return l.writeDown(false)
+}
+
+// writeDown is checkpoint and, for a log that is to be closed, what the next
+// opening wants to find.
+func (l *Log) writeDown(closing bool) (recovery, start int64) {
 	l.syncing.Lock()
 	defer l.syncing.Unlock()
-	recovery, start, err := l.writeState()
+	recovery, start, err := l.writeState(closing)
 	if err != nil {
 		l.log.Warn("log not checkpointed: a recovery would read more", "log", l.name, "err", err)
 		return l.recovered.Load(), start
@@ -48,7 +53,7 @@ func (l *Log) checkpoint() (recovery, start int64) {
 	return recovery, start
 }
 
-func (l *Log) writeState() (recovery, start int64, err error) {
+func (l *Log) writeState(closing bool) (recovery, start int64, err error) {
 	l.mu.Lock()
 	start = l.start.Load()
 	if l.mu.closed || l.mu.failed != nil {
@@ -75,7 +80,7 @@ func (l *Log) writeState() (recovery, start int64, err error) {
 	}
 	l.mu.newEpochs = false
 	at, snapshot, old := l.end.Load(), []byte(nil), l.mu.snapshotAt
-	if l.mu.producers.changed {
+	if l.mu.producers.changed || closing && !l.snapshotCovers(at) {
 		snapshot = encodeSnapshot(&l.mu.producers)
 		l.mu.producers.changed = false
 	}
@@ -160,6 +165,14 @@ func (l *Log) close() error {
 
 // finish is the last sync of a log that nobody changes any more.
 func (l *Log) finish() error {
+	end := l.end.Load()
+	if l.config.Load().design.segment.Durable && l.settled() {
+		l.recovered.Store(end)
+		if err := l.giveBack(); err != nil {
+			return fmt.Errorf("close %s: %w", l.name, err)
+		}
+		return nil
+	}
 	parts := *l.view.Load()
 	for _, p := range parts {
 		if p.synced {
@@ -169,7 +182,6 @@ func (l *Log) finish() error {
 			return fmt.Errorf("close %s: %w", l.name, err)
 		}
 	}
-	end := l.end.Load()
 	if l.mu.newEpochs {
 		if err := writeEpochs(l.fs, l.dir, l.mu.epochs); err != nil {
 			return err

@@ -92,6 +92,34 @@ type logConfig struct {
 	design resolved
 }
 
+// configs are the configurations in force in a store, so that the many logs that
+// have the same share it.
+type configs struct {
+	mu struct {
+		sync.Mutex
+		shared map[Config]*logConfig
+	}
+}
+
+// sharedConfigsMax bounds what is remembered: what is forgotten stays in force,
+// and is only not shared with logs that come later.
+const sharedConfigsMax = 1000
+
+// of returns the configuration with its names looked up.
+func (s *configs) of(c Config, r resolved) *logConfig {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known := s.mu.shared[c]; known != nil {
+		return known
+	}
+	if s.mu.shared == nil || len(s.mu.shared) >= sharedConfigsMax {
+		s.mu.shared = map[Config]*logConfig{}
+	}
+	known := &logConfig{Config: c, design: r}
+	s.mu.shared[c] = known
+	return known
+}
+
 // indexInterval is how many bytes may come without an index entry.
 func (c *logConfig) indexInterval() int64 {
 	if c.design.index.Dense {
@@ -129,7 +157,7 @@ func (l *Log) SetConfig(c Config) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.config.Store(&logConfig{Config: c, design: r})
+	l.config.Store(l.store.configs.of(c, r))
 	// A stricter policy owes a sync for what the old one left open, and nobody
 	// waits for that yet.
 	if !l.mu.closed && l.end.Load() > l.durable.Load() {

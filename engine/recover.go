@@ -103,7 +103,9 @@ func (l *Log) loadState(snapshots []int64, r recoveryPoints) error {
 	// was lost.
 	e.truncate(min(end, max(r.durable, start+1)))
 	if !known || len(e) == 0 || e[0].start > start {
-		e, r.durable, l.mu.newEpochs = nil, start, true
+		// Without epochs there is no need for a file that says so.
+		l.mu.newEpochs = len(e) > 0
+		e, r.durable = nil, start
 	}
 	l.mu.epochs = e
 	p, at, err := l.loadSnapshot(snapshots, end)

@@ -6,6 +6,9 @@ import "time"
 // the engine asks Expired and acts.
 type Retention struct {
 	Name string
+	// Still says that Expired depends on nothing but the log and its age: of a log
+	// to which nothing is appended, only Keep.Age lets anything go.
+	Still bool
 	// Expired returns how many of the oldest sealed segments to drop.
 	Expired func(now time.Time, sealed []SegmentStat, k Keep) int
 }
@@ -30,12 +33,12 @@ type SegmentStat struct {
 
 // Retentions lists every retention. The first is the default.
 var Retentions = []Retention{
-	{Name: "time+size", Expired: func(now time.Time, s []SegmentStat, k Keep) int {
+	{Name: "time+size", Still: true, Expired: func(now time.Time, s []SegmentStat, k Keep) int {
 		return max(expiredByTime(now, s, k), expiredBySize(now, s, k))
 	}},
-	{Name: "time", Expired: expiredByTime},
-	{Name: "size", Expired: expiredBySize},
-	{Name: "keep", Expired: func(time.Time, []SegmentStat, Keep) int { return 0 }},
+	{Name: "time", Still: true, Expired: expiredByTime},
+	{Name: "size", Still: true, Expired: expiredBySize},
+	{Name: "keep", Still: true, Expired: func(time.Time, []SegmentStat, Keep) int { return 0 }},
 }
 
 // expiredByTime drops the oldest segments whose newest record is too old, and

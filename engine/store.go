@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -47,6 +48,7 @@ type Store struct {
 	committer *committer
 	waiters   *sync.Pool // see newWaiterChannels
 	shelf     shelf
+	configs   configs
 	clusterID string
 
 	// clean is whether the last stop was: then nothing needs to be recovered.
@@ -167,6 +169,9 @@ func (s *Store) Create(name string, o LogOptions) (*Log, error) {
 		if err == nil && len(files.bases) > 0 {
 			err = ErrExists
 		}
+		if err == nil && slices.Contains(files.names, nameEpochs) {
+			err = s.fs.Remove(path.Join(l.dir, nameEpochs)) // of an earlier log
+		}
 		if err == nil {
 			// What a checkpoint says of an earlier log of this name is not about
 			// this one: it would hide records, or pass torn ones.
@@ -185,8 +190,10 @@ func (s *Store) Create(name string, o LogOptions) (*Log, error) {
 func (s *Store) Open(name string, o LogOptions) (*Log, error) {
 	return s.openLog(name, o, func(l *Log) error {
 		r := s.checkpoints.of(name)
-		r.clean = s.clean
 		l.recovered.Store(r.durable)
+		s.mu.Lock()
+		r.clean = s.clean || s.mu.recovered[name] // by CloseIdle
+		s.mu.Unlock()
 		err := l.load(r)
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%w: %w", ErrNotFound, err)
@@ -246,7 +253,7 @@ func (s *Store) openLog(name string, o LogOptions, load func(*Log) error) (*Log,
 	}
 	l := &Log{name: name, dir: path.Join(s.dir, name), fs: s.fs, log: s.log, now: s.now, store: s, topicID: o.TopicID}
 	l.acked.channels = s.waiters
-	l.config.Store(&logConfig{Config: o.Config, design: r})
+	l.config.Store(s.configs.of(o.Config, r))
 	l.mu.snapshotAt = -1
 	l.mu.jitter = randomJitter(o.Config.SegmentJitter)
 	err = load(l)
