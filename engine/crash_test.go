@@ -121,22 +121,23 @@ var (
 // once, is cut off after every operation; how two designs other than the default
 // get on with each other is sampled, at other places in every run.
 type thinning struct {
+	oneIn int // of the scripts, at random
 	step  int // crash after every step-th operation, from a random one on
 	seeds int // of a crash during recovery
 }
 
 func thin(d engine.Design) thinning {
-	th := thinning{step: 1, seeds: 4}
+	th := thinning{oneIn: 1, step: 1, seeds: 4}
 	switch near := foreignness(d) <= 1; {
 	case *crashEvery:
 		return th
 	case !near:
-		th = thinning{step: 37, seeds: 1}
+		th = thinning{oneIn: 3, step: 37, seeds: 1}
 	case !ackDurable(d):
 		th.step = 7 // these promise less, and are like each other
 	}
 	if testing.Short() {
-		th.step, th.seeds = 7*th.step, 1
+		th = thinning{oneIn: 5 * th.oneIn, step: 3 * th.step, seeds: 1}
 	}
 	return th
 }
@@ -151,8 +152,9 @@ func foreignness(d engine.Design) (n int) {
 	return n
 }
 
-// chosen is the randomness of one test: it repeats with -crash.seed.
-func chosen(t *testing.T) *rand.Rand {
+// chosen is the randomness of one test, or of what it does for one design: it
+// repeats with -crash.seed.
+func chosen(t *testing.T, what string) *rand.Rand {
 	t.Helper()
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -160,7 +162,7 @@ func chosen(t *testing.T) *rand.Rand {
 		}
 	})
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(t.Name())) // never fails
+	_, _ = h.Write([]byte(what)) // never fails
 	return rand.New(rand.NewPCG(*crashSeed, h.Sum64()))
 }
 
@@ -196,13 +198,17 @@ func configName(c engine.Config) string {
 // acknowledged is there, an offset never has two values, and the log can be used.
 func TestCrashAfterEveryOperation(t *testing.T) {
 	for _, c := range crashConfigs() {
+		rng := chosen(t, configName(c))
 		for _, s := range crashScripts() {
+			if rng.IntN(thin(c.Design).oneIn) > 0 {
+				continue
+			}
 			t.Run(configName(c)+"/"+s.name, func(t *testing.T) {
 				t.Parallel()
 				before, disk := s.begin(t, c)
 				step := thin(c.Design).step
 				for _, before.openSegments = range []int{0, 1} {
-					for n := chosen(t).IntN(step); ; n += step {
+					for n := chosen(t, t.Name()).IntN(step); ; n += step {
 						h := before.fork()
 						states, ended := s.crash(t, h, disk.Kill(), n)
 						for _, st := range states {
@@ -353,8 +359,11 @@ func TestCrashDuringRecovery(t *testing.T) {
 	for _, c := range crashConfigs() {
 		t.Run(configName(c), func(t *testing.T) {
 			t.Parallel()
-			rng := chosen(t)
+			rng := chosen(t, t.Name())
 			for _, s := range crashScripts() {
+				if rng.IntN(thin(c.Design).oneIn) > 0 {
+					continue
+				}
 				before, disk := s.begin(t, c)
 				for range thin(c.Design).seeds {
 					h, mem := before.fork(), disk.Kill()

@@ -17,7 +17,7 @@ import (
 // forEachDurable runs the test for every design that keeps its bytes.
 func forEachDurable(t *testing.T, test func(t *testing.T, c engine.Config)) {
 	for _, d := range designs() {
-		if durable(d) {
+		if durable(d) && (foreignness(d) <= 1 || !testing.Short()) {
 			t.Run("design="+d.String(), func(t *testing.T) { test(t, smallConfig(d)) })
 		}
 	}

@@ -57,6 +57,9 @@ func smallConfig(d engine.Design) engine.Config {
 // all that it can, and fsync takes its time.
 func forEachDesign(t *testing.T, test func(t *testing.T, fs vfs.FS, dir string, c engine.Config)) {
 	for _, d := range designs() {
+		if testing.Short() && foreignness(d) > 1 {
+			continue
+		}
 		t.Run(fmt.Sprintf("design=%s/fs=mem", d), func(t *testing.T) {
 			test(t, vfs.NewMem(), "/data", smallConfig(d))
 		})
