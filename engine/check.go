@@ -27,7 +27,7 @@ func (l *Log) Check() error {
 	next := parts[0].base
 	for i, p := range parts {
 		if p.base < next {
-			found = append(found, fmt.Errorf("%s: segment %d begins before offset %d, where the one before it ends", l.name, p.base, next))
+			found = append(found, &CorruptError{fileName(l.dir, p.base, suffixSegment), 0, fmt.Sprintf("it begins before offset %d, where the segment before it ends", next)})
 		}
 		end, err := l.checkPart(p)
 		found = append(found, err)

@@ -1,3 +1,4 @@
 // Package fuzz holds tests that drive the packages below with programs and bytes
-// that nobody thought of. It has no code of its own: see FuzzLog and FuzzOpen.
+// that nobody thought of. It has no code of its own: see FuzzLog, FuzzRecover and
+// FuzzOpen.
 package fuzz

@@ -44,6 +44,12 @@ func recorded(t testing.TB, batches int, clean bool) directory {
 	if clean {
 		disk = s.disk
 	}
+	return filesOf(t, disk)
+}
+
+// filesOf reads what a disk has of the data directory and its one log.
+func filesOf(t testing.TB, disk *vfs.Mem) directory {
+	t.Helper()
 	d := directory{}
 	for _, dir := range []string{"/data/", logDir} {
 		entries, err := disk.ReadDir(dir)
@@ -54,15 +60,11 @@ func recorded(t testing.TB, batches int, clean bool) directory {
 			if e.IsDir() {
 				continue
 			}
-			f, err := disk.OpenRead(dir + e.Name())
+			b, err := vfs.ReadFile(disk, dir+e.Name(), 1<<30)
 			if err != nil {
 				t.Fatal(err)
 			}
-			size, _ := f.Size()
-			b := make([]byte, size)
-			_, _ = f.ReadAt(b, 0)
 			d[dir+e.Name()] = b
-			_ = f.Close()
 		}
 	}
 	return d
