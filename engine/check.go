@@ -69,9 +69,10 @@ func (l *Log) checkPart(p *part) (next int64, err error) {
 		}
 		b := batch.Batch(buf)
 		positions[b.LastOffset()] = pos
-		newest = max(newest, b.MaxTimestamp())
+		newest = max(newest, newestOf(b))
 	}
-	if newest != p.newest && p.newest >= 0 {
+	// What only the indexes say may be short of the truth, see surveyNewest.
+	if newest != p.newest && p.newest >= 0 && (p.surveyed || newest < p.newest) {
 		err = fmt.Errorf("%s: segment %d has records up to time %d, but is known for %d", l.name, p.base, newest, p.newest)
 	}
 	wrong := func(suffix string, e index.Entry, why string) {

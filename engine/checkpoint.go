@@ -16,7 +16,8 @@ import (
 )
 
 // The checkpoint files of a data directory, one line per log: up to where its
-// bytes are known to be durable, and where it starts. Kafka's names and format:
+// bytes are known to be durable, where it starts, and up to where it was
+// compacted. Kafka's names and format:
 //
 //	0                        version
 //	2                        number of lines that follow
@@ -25,6 +26,7 @@ import (
 const (
 	nameRecovery  = "recovery-point-offset-checkpoint"
 	nameLogStarts = "log-start-offset-checkpoint"
+	nameCleaned   = "cleaner-offset-checkpoint"
 )
 
 // A Checkpoint is offsets by the names of logs.

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// checkpoints is what a store's two checkpoint files say of its logs: up to
-// where each is known to be durable, and where it starts.
+// checkpoints is what a store's checkpoint files say of its logs: up to where each
+// is known to be durable, where it starts, and up to where it was compacted.
 //
 // A recovery believes them, so they must never say more of a log than is true of
 // the bytes that are there by now. A checkpoint gathers from one log after the
@@ -20,13 +20,13 @@ type checkpoints struct {
 	gathering sync.Mutex // one checkpoint at a time
 	mu        struct {
 		sync.Mutex
-		recovery, starts checkpointFile
+		recovery, starts, cleaned checkpointFile
 		// caps are bounds for what is being gathered; nil if nothing is.
 		caps map[string]recoveryPoints
 	}
 }
 
-// checkpointFile is one of the two files.
+// checkpointFile is one of the files.
 type checkpointFile struct {
 	name string
 	now  Checkpoint // what it is to say; changed by put
@@ -45,8 +45,8 @@ var forgotten = recoveryPoints{durable: -1, start: -1}
 func (c *checkpoints) read(s *Store) (err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mu.recovery.name, c.mu.starts.name = nameRecovery, nameLogStarts
-	for _, f := range []*checkpointFile{&c.mu.recovery, &c.mu.starts} {
+	c.mu.recovery.name, c.mu.starts.name, c.mu.cleaned.name = nameRecovery, nameLogStarts, nameCleaned
+	for _, f := range []*checkpointFile{&c.mu.recovery, &c.mu.starts, &c.mu.cleaned} {
 		if f.now, err = s.readCheckpoint(f.name); err != nil {
 			return err
 		}
@@ -84,6 +84,7 @@ func (c *checkpoints) drop(name string) {
 	defer c.mu.Unlock()
 	c.mu.recovery.put(name, -1)
 	c.mu.starts.put(name, -1)
+	c.mu.cleaned.put(name, -1)
 	c.cap(name, forgotten)
 }
 
@@ -100,7 +101,7 @@ func (c *checkpoints) forget(s *Store, name string) error {
 	c.drop(name)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.mu.recovery.tells(name, -1) || c.mu.starts.tells(name, -1) {
+	if c.mu.recovery.tells(name, -1) || c.mu.starts.tells(name, -1) || c.mu.cleaned.tells(name, -1) {
 		return c.write(s)
 	}
 	return nil
@@ -114,7 +115,9 @@ func (c *checkpoints) lower(s *Store, name string, to recoveryPoints) error {
 	c.cap(name, to)
 	c.mu.recovery.lower(name, to.durable)
 	c.mu.starts.lower(name, to.start)
-	if c.mu.recovery.tells(name, to.durable) || c.mu.starts.tells(name, to.start) {
+	// What is appended in place of what goes was not compacted.
+	c.mu.cleaned.lower(name, to.durable)
+	if c.mu.recovery.tells(name, to.durable) || c.mu.starts.tells(name, to.start) || c.mu.cleaned.tells(name, to.durable) {
 		return c.write(s)
 	}
 	return nil
@@ -133,7 +136,25 @@ func (c *checkpoints) cap(name string, to recoveryPoints) {
 
 // write brings the files up to date. c.mu is held.
 func (c *checkpoints) write(s *Store) error {
-	return errors.Join(c.mu.recovery.write(s), c.mu.starts.write(s))
+	return errors.Join(c.mu.recovery.write(s), c.mu.starts.write(s), c.mu.cleaned.write(s))
+}
+
+// cleanedTo is up to where a log was compacted, -1 if it was not.
+func (c *checkpoints) cleanedTo(name string) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if offset, ok := c.mu.cleaned.now[name]; ok {
+		return offset
+	}
+	return -1
+}
+
+// cleaned writes down that a log was compacted up to an offset.
+func (c *checkpoints) cleaned(s *Store, name string, offset int64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.cleaned.put(name, offset)
+	return c.mu.cleaned.write(s)
 }
 
 // tells reports whether the file says more of a log than to, or may do so.

@@ -26,20 +26,31 @@ type Config struct {
 	RetentionAge    time.Duration // negative: no bound
 	RetentionBytes  int64         // negative: no bound
 
+	// MinCompactionLag is how long a record is not compacted at least, and
+	// MaxCompactionLag how long it may stay uncompacted; Never: no bound.
+	MinCompactionLag, MaxCompactionLag time.Duration
+	// MinDirtyRatio is the share of the log's bytes that must have come since it
+	// was compacted, before it is again: 0 to 1.
+	MinDirtyRatio float64
+	// DeleteRetention is how long a tombstone stays after the first compaction
+	// that met it.
+	DeleteRetention time.Duration
+
 	// ProducerExpiry is how long an idempotent producer is remembered.
 	ProducerExpiry time.Duration
 
 	// AppendTime stamps the broker's time on each batch (LogAppendTime).
 	AppendTime bool
 
+	CompressionType string // "producer", "uncompressed" or a codec
+	GzipLevel       int    // and how hard it tries
+	LZ4Level        int    //
+	ZstdLevel       int    //
+
 	// The rest is not the engine's business: it is carried for the layers above.
 
 	MaxMessageBytes    int64         // bound of one batch
 	MinInsyncReplicas  int           // replicas that have a record before acks=all is answered
-	CompressionType    string        // "producer", "uncompressed" or a codec
-	GzipLevel          int           // and how hard it tries
-	LZ4Level           int           //
-	ZstdLevel          int           //
 	TimestampBeforeMax time.Duration // a record may claim to be older by at most this
 	TimestampAfterMax  time.Duration // or newer by at most this
 }
@@ -60,6 +71,9 @@ func DefaultConfig() Config {
 		Delete:             true,
 		RetentionAge:       7 * 24 * time.Hour,
 		RetentionBytes:     -1,
+		MaxCompactionLag:   Never,
+		MinDirtyRatio:      0.5,
+		DeleteRetention:    24 * time.Hour,
 		ProducerExpiry:     24 * time.Hour,
 		MaxMessageBytes:    1<<20 + 12,
 		MinInsyncReplicas:  1,
@@ -70,4 +84,13 @@ func DefaultConfig() Config {
 		TimestampBeforeMax: 1<<63 - 1,
 		TimestampAfterMax:  time.Hour,
 	}
+}
+
+// rollAge is the age at which a segment is sealed. A log that is to be compacted
+// in time must not wait longer for it.
+func (c *logConfig) rollAge() time.Duration {
+	if c.compacts() {
+		return min(c.SegmentAge, c.MaxCompactionLag)
+	}
+	return c.SegmentAge
 }

@@ -16,6 +16,7 @@ const (
 	suffixOffsets  = ".index"
 	suffixTimes    = ".timeindex"
 	suffixSnapshot = ".snapshot"
+	suffixAborted  = ".txnindex"
 
 	nameEpochs = "leader-epoch-checkpoint"
 	nameTopic  = "partition.metadata"

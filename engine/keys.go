@@ -93,7 +93,18 @@ func (c Config) With(settings map[string]string) (Config, error) {
 			}
 		}
 	}
-	return c, nil
+	return c, c.contradiction()
+}
+
+// contradiction reports, as a *KeyError, settings that cannot hold together.
+func (c *Config) contradiction() error {
+	if c.MinCompactionLag > c.MaxCompactionLag {
+		return &KeyError{"min.compaction.lag.ms", showMillis(c.MinCompactionLag), "is more than max.compaction.lag.ms=" + showMillis(c.MaxCompactionLag)}
+	}
+	if r, err := c.Design.resolve(); err == nil && r.retention.Cleanup != "" && r.retention.Cleanup != showCleanup(*c) {
+		return &KeyError{"cleanup.policy", showCleanup(*c), fmt.Sprintf("contradicts bobbin.design=%s, which stands for cleanup.policy=%s: leave one of them out", c.Design, r.retention.Cleanup)}
+	}
+	return nil
 }
 
 // Check reports, as a *KeyError, a value that the key cannot have.
@@ -232,6 +243,20 @@ func boolKey(k Key, at func(*Config) *bool) Key {
 	return k
 }
 
+func ratioKey(k Key, at func(*Config) *float64) Key {
+	k.Type = Double
+	k.set = func(c *Config, s string) error {
+		f, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
+		if err != nil || !(f >= 0 && f <= 1) {
+			return fmt.Errorf("is not in [0, 1]")
+		}
+		*at(c) = f
+		return nil
+	}
+	k.get = func(c Config) string { return strconv.FormatFloat(*at(&c), 'g', -1, 64) }
+	return k
+}
+
 func setCleanup(c *Config, s string) error {
 	c.Delete, c.Compact = false, false
 	if strings.TrimSpace(s) == "" {
@@ -292,8 +317,13 @@ func showTimestampType(c Config) string {
 
 func setDesign(c *Config, s string) error {
 	d, err := c.chosen().parse(s)
-	if err == nil {
-		c.Design = d
+	if err != nil {
+		return err
+	}
+	c.Design = d
+	r, err := d.resolve()
+	if err == nil && r.retention.Cleanup != "" {
+		err = setCleanup(c, r.retention.Cleanup)
 	}
 	return err
 }
@@ -328,17 +358,6 @@ func ignoredNumber(k Key, low int64) Key {
 	k.set = func(_ *Config, s string) error {
 		_, err := number(s, low, math.MaxInt64)
 		return err
-	}
-	return ignored(k)
-}
-
-func ignoredRatio(k Key) Key {
-	k.Type = Double
-	k.set = func(_ *Config, s string) error {
-		if f, err := strconv.ParseFloat(s, 64); err != nil || !(f >= 0 && f <= 1) {
-			return fmt.Errorf("is not in [0, 1]")
-		}
-		return nil
 	}
 	return ignored(k)
 }
@@ -382,14 +401,14 @@ var Keys = sorted(
 	sizeKey(Key{Name: "bobbin.sync.bytes", Broker: "bobbin.sync.bytes", Type: Long, Default: "1048576", Doc: "With bobbin.sync=bytes: a partition is synced when so many bytes have gathered."}, 1, func(c *Config) *int64 { return &c.SyncBytes }),
 	microsKey(Key{Name: "bobbin.sync.linger.us", Broker: "bobbin.sync.linger.us", Default: "1000", Doc: "With bobbin.sync=linger: a sync waits at most this long for others to share it, and never longer than a sync takes."}, 0, func(c *Config) *time.Duration { return &c.SyncLinger }),
 	Key{Name: "cleanup.policy", Broker: "log.cleanup.policy", Type: List, Default: "delete", set: setCleanup, get: showCleanup,
-		Doc: "delete drops old segments; compact requires keys (compaction itself is not built yet)."},
+		Doc: "delete drops old segments; compact keeps the last record of each key."},
 	Key{Name: "compression.type", Broker: "compression.type", Type: String, Default: "producer", set: setCompression, get: func(c Config) string { return c.CompressionType },
 		Doc: "The codec that batches are stored in; producer keeps what the producer chose."},
 	Key{Name: "compression.gzip.level", Broker: "compression.gzip.level", Type: Int, Default: "-1", set: setGzipLevel, get: func(c Config) string { return strconv.Itoa(c.GzipLevel) },
 		Doc: "Level for compression.type=gzip."},
 	intKey(Key{Name: "compression.lz4.level", Broker: "compression.lz4.level", Default: "9", Doc: "Level for compression.type=lz4."}, 1, 17, func(c *Config) *int { return &c.LZ4Level }),
 	intKey(Key{Name: "compression.zstd.level", Broker: "compression.zstd.level", Default: "3", Doc: "Level for compression.type=zstd."}, -131072, 22, func(c *Config) *int { return &c.ZstdLevel }),
-	ignoredNumber(Key{Name: "delete.retention.ms", Broker: "log.cleaner.delete.retention.ms", Type: Long, Default: "86400000", Doc: "How long compaction keeps tombstones."}, 0),
+	durationKey(Key{Name: "delete.retention.ms", Broker: "log.cleaner.delete.retention.ms", Default: "86400000", Doc: "How long a tombstone stays after the first compaction that met it."}, 0, func(c *Config) *time.Duration { return &c.DeleteRetention }),
 	ignored(Key{Name: "errors.deadletterqueue.group.enable", Type: Boolean, Default: "false", Doc: "Share groups are not built."}),
 	ignoredNumber(Key{Name: "file.delete.delay.ms", Broker: "log.segment.delete.delay.ms", Type: Long, Default: "60000", Doc: "Not needed: readers hold a deleted file until they are done."}, 0),
 	durationKey(Key{Name: "flush.ms", Broker: "log.flush.interval.ms", Default: "1000", Doc: "With bobbin.sync=interval: a record is durable after at most this long."}, 0, func(c *Config) *time.Duration { return &c.FlushAge }),
@@ -400,15 +419,15 @@ var Keys = sorted(
 	ignoredReplicas(Key{Name: "leader.replication.throttled.replicas", Default: "", Doc: "Replication is not built yet."}),
 	ignoredNumber(Key{Name: "local.retention.bytes", Broker: "log.local.retention.bytes", Type: Long, Default: "-2", Doc: "Remote storage is not built."}, -2),
 	ignoredNumber(Key{Name: "local.retention.ms", Broker: "log.local.retention.ms", Type: Long, Default: "-2", Doc: "Remote storage is not built."}, -2),
-	ignoredNumber(Key{Name: "max.compaction.lag.ms", Broker: "log.cleaner.max.compaction.lag.ms", Type: Long, Default: "9223372036854775807", Doc: "Compaction is not built yet."}, 1),
+	durationKey(Key{Name: "max.compaction.lag.ms", Broker: "log.cleaner.max.compaction.lag.ms", Default: "9223372036854775807", Doc: "How long a record may stay uncompacted."}, 1, func(c *Config) *time.Duration { return &c.MaxCompactionLag }),
 	ignoredNumber(Key{Name: "max.decompressed.message.bytes", Broker: "max.decompressed.message.bytes", Type: Int, Default: "67108864", Doc: "What one batch may decompress to is 64 MiB in this release."}, 1),
 	sizeKey(Key{Name: "max.message.bytes", Broker: "message.max.bytes", Type: Int, Default: "1048588", Doc: "The largest batch that is accepted, as the producer compressed it."}, 0, func(c *Config) *int64 { return &c.MaxMessageBytes }),
 	durationKey(Key{Name: "message.timestamp.after.max.ms", Broker: "log.message.timestamp.after.max.ms", Default: "3600000", Doc: "How far in the future a record's timestamp may be."}, 0, func(c *Config) *time.Duration { return &c.TimestampAfterMax }),
 	durationKey(Key{Name: "message.timestamp.before.max.ms", Broker: "log.message.timestamp.before.max.ms", Default: "9223372036854775807", Doc: "How far in the past a record's timestamp may be."}, 0, func(c *Config) *time.Duration { return &c.TimestampBeforeMax }),
 	Key{Name: "message.timestamp.type", Broker: "log.message.timestamp.type", Type: String, Default: "CreateTime", set: setTimestampType, get: showTimestampType,
 		Doc: "CreateTime keeps the producer's timestamps; LogAppendTime stamps the broker's."},
-	ignoredRatio(Key{Name: "min.cleanable.dirty.ratio", Broker: "log.cleaner.min.cleanable.ratio", Default: "0.5", Doc: "Compaction is not built yet."}),
-	ignoredNumber(Key{Name: "min.compaction.lag.ms", Broker: "log.cleaner.min.compaction.lag.ms", Type: Long, Default: "0", Doc: "Compaction is not built yet."}, 0),
+	ratioKey(Key{Name: "min.cleanable.dirty.ratio", Broker: "log.cleaner.min.cleanable.ratio", Default: "0.5", Doc: "The share of a log that must be new before it is compacted again."}, func(c *Config) *float64 { return &c.MinDirtyRatio }),
+	durationKey(Key{Name: "min.compaction.lag.ms", Broker: "log.cleaner.min.compaction.lag.ms", Default: "0", Doc: "How long a record is not compacted at least."}, 0, func(c *Config) *time.Duration { return &c.MinCompactionLag }),
 	intKey(Key{Name: "min.insync.replicas", Broker: "min.insync.replicas", Default: "1", Doc: "Replicas that must have a record before acks=all is answered."}, 1, math.MaxInt32, func(c *Config) *int { return &c.MinInsyncReplicas }),
 	boolKey(Key{Name: "preallocate", Broker: "log.preallocate", Default: "false", Doc: "Reserve a segment's whole size when it is made."}, func(c *Config) *bool { return &c.Preallocate }),
 	ignoredNumber(Key{Name: "remote.copy.lag.bytes", Broker: "log.remote.copy.lag.bytes", Type: Long, Default: "-1", Doc: "Remote storage is not built."}, -1),

@@ -147,6 +147,7 @@ func (l *Log) stop() (first bool, failed error) {
 // close makes everything durable, trims the files and gives them back. Waiters
 // get what they waited for.
 func (l *Log) close() error {
+	l.store.cleaner.leave(l)
 	l.cutting.Lock()
 	defer l.cutting.Unlock()
 	first, failed := l.stop()
@@ -199,6 +200,7 @@ func (l *Log) finish() error {
 // abandon closes a log that is going to be deleted. When it returns nothing is
 // written under the log's name any more: the next log may have it.
 func (l *Log) abandon() {
+	l.store.cleaner.leave(l)
 	l.cutting.Lock()
 	defer l.cutting.Unlock()
 	if first, _ := l.stop(); first {

@@ -53,6 +53,10 @@ type Log struct {
 	acked    watch
 	commit   commit
 	gathered gathered
+	// leaving is set when the log is about to be closed: compaction lets go of it.
+	leaving atomic.Bool
+	// uncleanable is set when compaction has met what it would meet again.
+	uncleanable atomic.Bool
 	// cutting serialises what takes records away: Truncate, Trim, Reset,
 	// retention and Close.
 	cutting sync.Mutex
@@ -379,7 +383,7 @@ func (l *Log) room(p *part, s batch.Set, now time.Time, c *logConfig) (*part, er
 	for b := range s.All() {
 		last = b.LastOffset()
 	}
-	if p.fits(s.Size(), last, &c.Config) && (p.seg.Size() == 0 || l.age(p, s, now) < c.SegmentAge-l.mu.jitter) {
+	if p.fits(s.Size(), last, &c.Config) && (p.seg.Size() == 0 || l.age(p, s, now) < c.rollAge()-l.mu.jitter) {
 		return p, nil
 	}
 	// Segments follow each other without a gap, also where the leader compacted:

@@ -115,16 +115,17 @@ func openPart(l *Log, base int64, create, sealed bool) (p *part, rebuild bool, e
 type mediaOptions struct {
 	create, sealed bool
 	size           int64  // see segment.Options
+	suffix         string // behind the files' own, for those of a segment that is not in use yet
 	spare          *media // indexes that are there already
 }
 
 func openMedia(o partOptions, base int64, how mediaOptions) (m *media, rebuild bool, err error) {
 	m = &media{}
 	so := segment.Options{Create: how.create, Size: how.size}
-	if how.create && o.config.Preallocate {
+	if how.create && o.config.Preallocate && how.suffix == "" {
 		so.PreallocBytes = o.config.SegmentBytes
 	}
-	m.seg, err = o.design.segment.Open(o.fs, fileName(o.dir, base, suffixSegment), so)
+	m.seg, err = o.design.segment.Open(o.fs, fileName(o.dir, base, suffixSegment+how.suffix), so)
 	if err != nil {
 		return nil, false, err
 	}
@@ -165,11 +166,11 @@ func (m *media) openIndexes(o partOptions, base int64, how mediaOptions) (rebuil
 	io := index.Options{Base: base, MaxBytes: o.config.IndexBytes, Sealed: how.sealed, Reset: how.create}
 	var r1, r2 bool
 	io.Kind = index.Offsets
-	if m.offsets, r1, err = openIndex(o, io, suffixOffsets); err != nil {
+	if m.offsets, r1, err = openIndex(o, io, suffixOffsets+how.suffix); err != nil {
 		return false, err
 	}
 	io.Kind = index.Times
-	m.times, r2, err = openIndex(o, io, suffixTimes)
+	m.times, r2, err = openIndex(o, io, suffixTimes+how.suffix)
 	return r1 || r2, err
 }
 
@@ -227,13 +228,22 @@ func (p *part) note(h batch.Batch, pos, interval int64) error {
 
 // learn is the part of note that is not about the index.
 func (p *part) learn(h batch.Batch, pos int64) {
-	if t := h.MaxTimestamp(); t > p.newest {
+	if t := newestOf(h); t > p.newest {
 		p.newest, p.newestOffset = t, h.LastOffset()
 	}
 	if pos == 0 {
 		p.oldest = h.MaxTimestamp()
 	}
 	p.next = h.NextOffset()
+}
+
+// newestOf is the greatest timestamp of a batch's records, -1 if it has none.
+// What compaction leaves of a batch may be its header alone.
+func newestOf(h batch.Batch) int64 {
+	if h.Count() == 0 {
+		return -1
+	}
+	return h.MaxTimestamp()
 }
 
 func (p *part) index(last, pos int64) error {

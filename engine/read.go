@@ -128,6 +128,7 @@ type scanner struct {
 	p    *part
 	end  int64 // of the bytes that find looked at
 	base int64 // offset of the batch that find found
+	at   int64 // position of the header that find shows
 	buf  *[scanBytes]byte
 	from int64 // position of buf's first byte
 	have int   // bytes in buf
@@ -156,6 +157,7 @@ func (s *scanner) find(key int64, wanted func(header batch.Batch) bool) (pos, si
 		if err != nil {
 			return 0, 0, err
 		}
+		s.at = pos
 		if wanted(h) {
 			s.base = h.BaseOffset()
 			return pos, h.Size(), nil

@@ -30,6 +30,13 @@ func (l *Log) load(r recoveryPoints) error {
 	if err != nil {
 		return err
 	}
+	if swapped, err := l.settleSwaps(files.names); err != nil {
+		return err
+	} else if swapped {
+		if files, err = l.list(); err != nil {
+			return err
+		}
+	}
 	if len(files.bases) == 0 {
 		return fmt.Errorf("%s: %w", l.dir, ErrNotFound)
 	}

@@ -39,6 +39,14 @@ func (l *Log) CloseIdle() (r Rested, ok bool) {
 	if !l.config.Load().design.segment.Durable {
 		return Rested{}, false // it would lose what it has
 	}
+	if !l.store.cleaner.keepOut(l) {
+		return Rested{}, false // it is being compacted
+	}
+	defer func() {
+		if !ok {
+			l.leaving.Store(false)
+		}
+	}()
 	l.syncTail(true)
 	l.writeDown(true)
 	c := &l.store.checkpoints
@@ -122,7 +130,7 @@ func (l *Log) due() time.Time {
 	switch {
 	case empty:
 		return time.Time{}
-	case c.Compact || !c.design.retention.Still:
+	case c.compacts() || !c.design.retention.Still:
 		return l.now().Add(dueAgain)
 	case !c.Delete || c.RetentionAge < 0:
 		return time.Time{}

@@ -9,6 +9,9 @@ type Retention struct {
 	// Still says that Expired depends on nothing but the log and its age: of a log
 	// to which nothing is appended, only Keep.Age lets anything go.
 	Still bool
+	// Cleanup is the cleanup.policy that it stands for; empty: that is for the
+	// topic to say, and it counts only where the policy has "delete".
+	Cleanup string
 	// Expired returns how many of the oldest sealed segments to drop.
 	Expired func(now time.Time, sealed []SegmentStat, k Keep) int
 }
@@ -33,12 +36,19 @@ type SegmentStat struct {
 
 // Retentions lists every retention. The first is the default.
 var Retentions = []Retention{
-	{Name: "time+size", Still: true, Expired: func(now time.Time, s []SegmentStat, k Keep) int {
-		return max(expiredByTime(now, s, k), expiredBySize(now, s, k))
-	}},
+	{Name: "time+size", Still: true, Expired: expiredByTimeOrSize},
 	{Name: "time", Still: true, Expired: expiredByTime},
 	{Name: "size", Still: true, Expired: expiredBySize},
-	{Name: "keep", Still: true, Expired: func(time.Time, []SegmentStat, Keep) int { return 0 }},
+	{Name: "keep", Still: true, Expired: expiredNever},
+	{Name: "compact", Still: true, Cleanup: "compact", Expired: expiredNever},
+	{Name: "compact+delete", Still: true, Cleanup: "compact,delete", Expired: expiredByTimeOrSize},
+}
+
+func expiredNever(time.Time, []SegmentStat, Keep) int { return 0 }
+
+// expiredByTimeOrSize drops what either of the two would.
+func expiredByTimeOrSize(now time.Time, s []SegmentStat, k Keep) int {
+	return max(expiredByTime(now, s, k), expiredBySize(now, s, k))
 }
 
 // expiredByTime drops the oldest segments whose newest record is too old, and

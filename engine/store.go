@@ -36,6 +36,11 @@ type StoreOptions struct {
 	// OpenSegments bounds the segments whose files are open though nobody uses
 	// them; 0: 1,024.
 	OpenSegments int
+	// CleanerBytes bounds the memory in which compaction keeps the keys of a log;
+	// 0: 128 MiB. What does not fit takes more rounds.
+	CleanerBytes int64
+	// CleanerBytesPerSecond bounds what compaction reads and writes; 0: no bound.
+	CleanerBytesPerSecond int64
 }
 
 // Store is a directory of logs. One process at a time has it open.
@@ -49,6 +54,7 @@ type Store struct {
 	waiters   *sync.Pool // see newWaiterChannels
 	shelf     shelf
 	configs   configs
+	cleaner   *cleaner
 	clusterID string
 
 	// clean is whether the last stop was: then nothing needs to be recovered.
@@ -87,6 +93,7 @@ func OpenStore(o StoreOptions) (_ *Store, err error) {
 		o.SyncWorkers = 16
 	}
 	s := &Store{fs: o.FS, dir: o.Dir, log: o.Logger, now: o.Now, committer: newCommitter(o.SyncWorkers), waiters: newWaiterChannels()}
+	s.cleaner = newCleaner(o)
 	s.shelf.max = cmp.Or(max(o.OpenSegments, 0), shelfDefault)
 	s.mu.logs, s.mu.recovered = map[string]*Log{}, map[string]bool{}
 	if err := s.fs.MkdirAll(s.dir); err != nil {
@@ -204,11 +211,11 @@ func (s *Store) Open(name string, o LogOptions) (*Log, error) {
 		if l.topicID, err = readTopicID(s.fs, l.dir); err != nil {
 			return err
 		}
-		if r.durable > l.end.Load() {
+		if r.durable > l.end.Load() || s.checkpoints.cleanedTo(name) > l.end.Load() {
 			// It must not vouch for what is appended now, nor for the entries that
 			// the recovery has given to the last part's indexes.
 			parts := *l.view.Load()
-			to := parts[len(parts)-1].base
+			to := min(r.durable, parts[len(parts)-1].base)
 			if err := s.checkpoints.lower(s, name, recoveryPoints{durable: to, start: r.start}); err != nil {
 				return err
 			}
@@ -367,6 +374,7 @@ func (s *Store) Close() error {
 	}
 	s.mu.closed = true
 	s.mu.Unlock()
+	s.cleaner.stop()
 	s.opening.Wait()
 	err := s.closeLogs()
 	s.committer.stop()

@@ -166,7 +166,7 @@ func (l *Log) newestBetween(p *part, start, upTo int64) (newest int64, err error
 	}
 	_, _, err = s.find(start, func(h batch.Batch) bool {
 		if h.LastOffset() >= start && h.BaseOffset() < upTo {
-			newest = max(newest, h.MaxTimestamp())
+			newest = max(newest, newestOf(h))
 		}
 		return h.BaseOffset() >= upTo
 	})

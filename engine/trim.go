@@ -138,8 +138,8 @@ func (l *Log) surveyNewest(p *part) error {
 		return err
 	}
 	_, _, err = s.find(from, func(h batch.Batch) bool {
-		if h.LastOffset() >= from && h.MaxTimestamp() > p.newest {
-			p.newest, p.newestOffset = h.MaxTimestamp(), h.LastOffset()
+		if h.LastOffset() >= from && newestOf(h) > p.newest {
+			p.newest, p.newestOffset = newestOf(h), h.LastOffset()
 		}
 		return false
 	})

@@ -1,0 +1,201 @@
+package engine
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"slices"
+
+	"github.com/bobbin-log/bobbin/segment/batch"
+)
+
+// fates is what became of the transactions in a log. Compaction asks it, as it
+// goes through the log from its start:
+//
+//   - Data of an aborted transaction goes.
+//   - A marker stays as long as any batch before it belongs to the transaction
+//     that it ends, and for delete.retention.ms after: whoever reads the data
+//     must come to know how it was decided (KAFKA-14055).
+//   - What is not decided yet is not compacted.
+//
+// The truth is the markers themselves. The .txnindex files beside the segments
+// only say where aborted transactions are; their entries are carried over with
+// the markers.
+type fates struct {
+	// aborted are the transactions that were, by producer, oldest first.
+	aborted map[int64][]offsetRange
+	// open are the first offsets of the transactions that have no marker yet.
+	open map[int64]int64
+
+	// What was met on the way through the log since the producer's last marker.
+
+	keptData    map[int64]bool
+	abortedData map[int64]bool
+}
+
+// offsetRange is a transaction: the offset of its first record and of its marker.
+type offsetRange struct{ first, marker int64 }
+
+func newFates() *fates {
+	return &fates{aborted: map[int64][]offsetRange{}, open: map[int64]int64{}, keptData: map[int64]bool{}, abortedData: map[int64]bool{}}
+}
+
+// learn reads the headers and markers of all parts.
+func (f *fates) learn(l *Log, parts []*part) error {
+	for _, p := range parts {
+		if err := f.learnPart(l, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *fates) learnPart(l *Log, p *part) error {
+	if err := p.acquire(); err != nil {
+		return err
+	}
+	defer p.release()
+	s := newScanner(l, p)
+	defer s.free()
+	var failed error
+	_, _, err := s.find(p.base, func(h batch.Batch) bool {
+		if h.IsControl() {
+			failed = f.decide(&s, h)
+		} else if _, ok := f.open[h.ProducerID()]; h.IsTransactional() && !ok {
+			f.open[h.ProducerID()] = h.BaseOffset()
+		}
+		return failed != nil
+	})
+	return errors.Join(err, failed)
+}
+
+// decide notes what the marker with the header h, which s is at, says.
+func (f *fates) decide(s *scanner, h batch.Batch) error {
+	if h.Count() == 0 {
+		return nil // compaction has emptied it: nothing of its transaction is left
+	}
+	producer, offset := h.ProducerID(), h.BaseOffset()
+	b, err := s.whole(s.at, h.Size())
+	if err != nil {
+		return err
+	}
+	t, _, err := b.Control()
+	if err != nil {
+		return s.corrupt(s.at, err.Error())
+	}
+	if t != batch.Abort && t != batch.Commit {
+		return nil
+	}
+	if first, ok := f.open[producer]; ok && t == batch.Abort {
+		f.aborted[producer] = append(f.aborted[producer], offsetRange{first, offset})
+	}
+	delete(f.open, producer)
+	return nil
+}
+
+// undecided is the first offset of the oldest open transaction.
+func (f *fates) undecided() int64 {
+	first := int64(math.MaxInt64)
+	for _, o := range f.open {
+		first = min(first, o)
+	}
+	return first
+}
+
+// isAborted reports whether the data of a batch was taken back.
+func (f *fates) isAborted(b batch.Batch) bool {
+	if !b.IsTransactional() || b.IsControl() {
+		return false
+	}
+	all := f.aborted[b.ProducerID()]
+	i, _ := slices.BinarySearchFunc(all, b.BaseOffset(), func(r offsetRange, o int64) int {
+		if r.marker < o {
+			return -1
+		}
+		return 1
+	})
+	return i < len(all) && all[i].first <= b.BaseOffset()
+}
+
+// data passes a batch of data, and reports whether it was aborted.
+func (f *fates) data(b batch.Batch) bool {
+	if !b.IsTransactional() {
+		return false
+	}
+	if f.isAborted(b) {
+		f.abortedData[b.ProducerID()] = true
+		return true
+	}
+	f.keptData[b.ProducerID()] = true
+	return false
+}
+
+// marker passes a marker, and reports whether nothing is left that it decides,
+// and whether it is one of an aborted transaction of which something is.
+func (f *fates) marker(b batch.Batch) (idle, aborts bool, err error) {
+	t, ok, err := b.Control()
+	if err != nil || !ok {
+		return true, false, err
+	}
+	id := b.ProducerID()
+	switch t {
+	case batch.Abort:
+		aborts = f.abortedData[id]
+		delete(f.abortedData, id)
+		return !aborts, aborts, nil
+	case batch.Commit:
+		idle = !f.keptData[id]
+		delete(f.keptData, id)
+		return idle, false, nil
+	}
+	return false, false, nil
+}
+
+// An entry of a .txnindex file, Kafka's index of aborted transactions:
+//
+//	0 version          i16 = 0
+//	2 producerId       i64
+//	10 firstOffset     i64   of the transaction's first record
+//	18 lastOffset      i64   of its marker
+//	26 lastStableOffset i64  when it was aborted
+//	34
+//
+// Source: Apache Kafka, storage/…/AbortedTxn.java.
+const (
+	posAbortedMarker = 18
+	abortedEntry     = 34
+)
+
+// readAborted returns the entries of a part's .txnindex; none if there is no such
+// file.
+func (l *Log) readAborted(base int64) ([]byte, error) {
+	name := fileName(l.dir, base, suffixAborted)
+	raw, err := readFile(l.fs, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(raw)%abortedEntry != 0 {
+		return nil, &CorruptError{Path: name, Pos: int64(len(raw) / abortedEntry * abortedEntry), Why: fmt.Sprintf("%d bytes are no whole number of entries of %d", len(raw), abortedEntry)}
+	}
+	for pos := 0; pos < len(raw); pos += abortedEntry {
+		if v := binary.BigEndian.Uint16(raw[pos:]); v != 0 {
+			return nil, &CorruptError{Path: name, Pos: int64(pos), Why: fmt.Sprintf("its version is %d, this release reads 0", v)}
+		}
+	}
+	return raw, nil
+}
+
+// keepAborted returns the entries whose markers are among those that stay.
+func keepAborted(entries []byte, markers map[int64]bool) (kept []byte) {
+	for e := entries; len(e) > 0; e = e[abortedEntry:] {
+		if markers[int64(binary.BigEndian.Uint64(e[posAbortedMarker:]))] {
+			kept = append(kept, e[:abortedEntry]...)
+		}
+	}
+	return kept
+}
