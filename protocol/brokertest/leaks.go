@@ -91,6 +91,28 @@ func (c *countedFS) count(f vfs.File, err error) (vfs.File, error) {
 	return &countedFile{File: f, fs: c}, nil
 }
 
+type countedDirect struct {
+	vfs.DirectFile
+	fs     *countedFS
+	closed atomic.Bool
+}
+
+func (c *countedFS) OpenDirect(name string, via vfs.Via) (vfs.DirectFile, error) {
+	d, err := c.FS.OpenDirect(name, via)
+	if err != nil {
+		return nil, err
+	}
+	c.open.Add(1)
+	return &countedDirect{DirectFile: d, fs: c}, nil
+}
+
+func (d *countedDirect) Close() error {
+	if !d.closed.Swap(true) {
+		d.fs.open.Add(-1)
+	}
+	return d.DirectFile.Close()
+}
+
 func (f *countedFile) Close() error {
 	if !f.closed.Swap(true) {
 		f.fs.open.Add(-1)

@@ -24,6 +24,7 @@ var methods = map[string]struct {
 	"FS.Create":        {kind: vfs.OpCreate, args: []any{"/top/new"}},
 	"FS.Open":          {kind: vfs.OpOpen, args: []any{"/top/a"}},
 	"FS.OpenRead":      {kind: vfs.OpOpenRead, args: []any{"/top/a"}},
+	"FS.OpenDirect":    {kind: vfs.OpOpenDirect, args: []any{"/top/a", vfs.ViaRing}},
 	"FS.Remove":        {kind: vfs.OpRemove, args: []any{"/top/a"}},
 	"FS.RemoveAll":     {kind: vfs.OpRemoveAll, args: []any{"/top/dir"}},
 	"FS.Rename":        {kind: vfs.OpRename, args: []any{"/top/a", "/top/b"}},
@@ -45,8 +46,14 @@ var methods = map[string]struct {
 	"File.Fd":          {plain: true},
 	"File.Name":        {plain: true},
 	"Mapping.Bytes":    {plain: true},
-	"Mapping.Flush":    {kind: vfs.OpFlush},
-	"Mapping.Unmap":    {kind: vfs.OpUnmap},
+	// With buffers a WriteSync is two operations: see TestInjectSplitsWriteSync.
+	"DirectFile.WriteSync": {kind: vfs.OpSync, args: []any{[][]byte(nil), int64(0)}},
+	"DirectFile.WriteAt":   {kind: vfs.OpWrite, args: []any{[][]byte(nil), int64(0)}},
+	"DirectFile.Close":     {kind: vfs.OpClose},
+	"DirectFile.Buffer":    {plain: true},
+	"DirectFile.Name":      {plain: true},
+	"Mapping.Flush":        {kind: vfs.OpFlush},
+	"Mapping.Unmap":        {kind: vfs.OpUnmap},
 }
 
 // eachMethod calls test with every method of the contract, bound to a fresh tree
@@ -55,6 +62,7 @@ func eachMethod(t *testing.T, wrap func(vfs.FS) vfs.FS, test func(t *testing.T, 
 	covered := map[vfs.Kind]bool{}
 	for _, iface := range []reflect.Type{
 		reflect.TypeFor[vfs.FS](), reflect.TypeFor[vfs.File](), reflect.TypeFor[vfs.Mapping](), reflect.TypeFor[io.Closer](),
+		reflect.TypeFor[vfs.DirectFile](),
 	} {
 		for method := range iface.Methods() {
 			name := iface.Name() + "." + method.Name
@@ -73,6 +81,7 @@ func eachMethod(t *testing.T, wrap func(vfs.FS) vfs.FS, test func(t *testing.T, 
 				f := must(sys.Open("/top/a"))(t)
 				receivers := map[string]any{
 					"FS": sys, "File": f, "Mapping": must(f.Map(3))(t), "Closer": must(sys.Lock("/top/HELD"))(t),
+					"DirectFile": must(sys.OpenDirect("/top/a", vfs.ViaCalls))(t),
 				}
 				var args []reflect.Value
 				for _, a := range m.args {

@@ -21,24 +21,29 @@ func (f *injectFile) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (f *injectFile) WriteAt(bufs [][]byte, off int64) (int64, error) {
-	op := Op{Kind: OpWrite, Path: f.Name(), Off: off}
+	return f.in.write(f.Name(), bufs, off, 1, f.File.WriteAt)
+}
+
+// write runs act between the hooks. A short write ends at a multiple of unit.
+func (in *Inject) write(name string, bufs [][]byte, off, unit int64, act func([][]byte, int64) (int64, error)) (int64, error) {
+	op := Op{Kind: OpWrite, Path: name, Off: off}
 	for _, b := range bufs {
 		op.Len += int64(len(b))
 	}
-	cut := f.in.before(op)
+	cut := in.before(op)
 	if cut != nil {
 		short, ok := errors.AsType[*ShortWrite](cut)
 		if !ok {
 			return 0, op.failed(cut)
 		}
-		bufs = first(bufs, short.Bytes)
+		bufs = first(bufs, short.Bytes/unit*unit)
 	}
-	n, err := f.File.WriteAt(bufs, off)
+	n, err := act(bufs, off)
 	op.Done = n
 	if err == nil && cut != nil {
 		err = op.failed(cut)
 	}
-	return n, f.in.after(op, err)
+	return n, in.after(op, err)
 }
 
 // first returns the leading n bytes of bufs.

@@ -7,11 +7,13 @@ import "fmt"
 type Kind uint8
 
 // The kinds of operations, in the order of the interfaces. Each is named by its
-// method, with Lock's closer as OpUnlock.
+// method, with Lock's closer as OpUnlock and DirectFile.WriteSync as an OpWrite
+// followed by an OpSync.
 const (
 	OpCreate Kind = iota
 	OpOpen
 	OpOpenRead
+	OpOpenDirect
 	OpRemove
 	OpRemoveAll
 	OpRename
@@ -61,7 +63,7 @@ func Changes() []Kind {
 // String returns the name that errors and traces use.
 func (k Kind) String() string {
 	names := [kinds]string{
-		OpCreate: "create", OpOpen: "open", OpOpenRead: "openread", OpRemove: "remove",
+		OpCreate: "create", OpOpen: "open", OpOpenRead: "openread", OpOpenDirect: "opendirect", OpRemove: "remove",
 		OpRemoveAll: "removeall", OpRename: "rename", OpMkdirAll: "mkdirall", OpReadDir: "readdir",
 		OpStat: "stat", OpSyncDir: "syncdir", OpLock: "lock", OpUnlock: "unlock", OpUsage: "usage",
 		OpRead: "read", OpWrite: "write", OpSync: "sync", OpTruncate: "truncate",

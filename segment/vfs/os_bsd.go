@@ -3,6 +3,7 @@
 package vfs
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -34,4 +35,8 @@ func osUsage(dir string) (Usage, error) {
 	}
 	unit := uint64(s.Bsize)
 	return Usage{Size: uint64(s.Blocks) * unit, Free: uint64(s.Bavail) * unit}, nil
+}
+
+func osOpenDirect(string, Via) (DirectFile, error) {
+	return nil, unsupportedError{"writing around the page cache is built for Linux alone", errors.ErrUnsupported}
 }

@@ -29,6 +29,9 @@ type FS interface {
 	Open(name string) (File, error)
 	// OpenRead opens an existing file for reading only.
 	OpenRead(name string) (File, error)
+	// OpenDirect opens an existing file for writing around the page cache. Where
+	// the system cannot do it that way the error is [errors.ErrUnsupported].
+	OpenDirect(name string, via Via) (DirectFile, error)
 	// Remove removes a file or an empty directory.
 	Remove(name string) error
 	// RemoveAll removes name and everything below it; no error if absent.

@@ -1,0 +1,60 @@
+package vfs
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// osDirect is a [DirectFile] by O_DIRECT, written to by plain calls.
+type osDirect struct {
+	file *os.File
+	name string
+}
+
+func osOpenDirect(name string, via Via) (DirectFile, error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|unix.O_DIRECT, 0)
+	if errors.Is(err, unix.EINVAL) {
+		return nil, unsupportedError{"this file system has no O_DIRECT (choose a segment design without it)", cause(err)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	d := osDirect{file: f, name: name}
+	if via == ViaCalls {
+		return &d, nil
+	}
+	r, err := newRing()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &ringFile{osDirect: d, ring: r}, nil
+}
+
+func (d *osDirect) Buffer(n int) []byte { return alignedMemory(n) }
+
+func (d *osDirect) WriteAt(bufs [][]byte, off int64) (written int64, err error) {
+	if err := checkDirect(bufs, off); err != nil {
+		return 0, opError(OpWrite, d.name, err)
+	}
+	for _, b := range bufs {
+		n, err := writeOne(d.file, b, off+written)
+		written += n
+		if err != nil {
+			return written, opError(OpWrite, d.name, err)
+		}
+	}
+	return written, nil
+}
+
+func (d *osDirect) WriteSync(bufs [][]byte, off int64) (int64, error) {
+	n, err := d.WriteAt(bufs, off)
+	if err == nil {
+		err = opError(OpSync, d.name, syncData(d.file))
+	}
+	return n, err
+}
+
+func (d *osDirect) Close() error { return opError(OpClose, d.name, d.file.Close()) }
+func (d *osDirect) Name() string { return d.name }
