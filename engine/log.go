@@ -57,6 +57,12 @@ type Log struct {
 	leaving atomic.Bool
 	// uncleanable is set when compaction has met what it would meet again.
 	uncleanable atomic.Bool
+	// behind lets segments that can keep what is appended in the process until it
+	// is synced: nobody is told of it before. It is false where the policy
+	// acknowledges what the kernel has.
+	behind atomic.Bool
+	// configuring serialises SetConfig, and comes before all other locks.
+	configuring sync.Mutex
 	// cutting serialises what takes records away: Truncate, Trim, Reset,
 	// retention and Close.
 	cutting sync.Mutex
@@ -159,9 +165,19 @@ func (l *Log) SetConfig(c Config) error {
 	if err != nil {
 		return err
 	}
+	l.configuring.Lock()
+	defer l.configuring.Unlock()
+	if l.behind.Load() && !r.sync.AckDurable {
+		// The appends to come are the kernel's when they return. What those before
+		// have left in the process goes to the disk, before the new policy
+		// acknowledges it.
+		l.behind.Store(false)
+		l.syncTail(true)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.config.Store(l.store.configs.of(c, r))
+	l.behind.Store(r.sync.AckDurable)
 	// A stricter policy owes a sync for what the old one left open, and nobody
 	// waits for that yet.
 	if !l.mu.closed && l.end.Load() > l.durable.Load() {
@@ -455,7 +471,7 @@ func randomJitter(bound time.Duration) time.Duration {
 func (l *Log) publish(parts []*part) { l.view.Store(&parts) }
 
 func (l *Log) partOptions(c *logConfig) partOptions {
-	return partOptions{fs: l.fs, dir: l.dir, config: &c.Config, design: c.design}
+	return partOptions{fs: l.fs, dir: l.dir, config: &c.Config, design: c.design, behind: l.behind.Load}
 }
 
 // fail ends writing for good, and wakes everyone who waits.

@@ -96,6 +96,7 @@ type partOptions struct {
 	dir    string
 	config *Config
 	design resolved
+	behind func() bool // see Log.behind
 }
 
 // openPart opens or creates the part at base, and returns it acquired. An index
@@ -121,7 +122,7 @@ type mediaOptions struct {
 
 func openMedia(o partOptions, base int64, how mediaOptions) (m *media, rebuild bool, err error) {
 	m = &media{}
-	so := segment.Options{Create: how.create, Size: how.size}
+	so := segment.Options{Create: how.create, Size: how.size, Behind: o.behind}
 	if how.create && o.config.Preallocate && how.suffix == "" {
 		so.PreallocBytes = o.config.SegmentBytes
 	}

@@ -261,6 +261,7 @@ func (s *Store) openLog(name string, o LogOptions, load func(*Log) error) (*Log,
 	l := &Log{name: name, dir: path.Join(s.dir, name), fs: s.fs, log: s.log, now: s.now, store: s, topicID: o.TopicID}
 	l.acked.channels = s.waiters
 	l.config.Store(s.configs.of(o.Config, r))
+	l.behind.Store(r.sync.AckDurable)
 	l.mu.snapshotAt = -1
 	l.mu.jitter = randomJitter(o.Config.SegmentJitter)
 	err = load(l)

@@ -20,7 +20,7 @@ func BenchmarkAppend(b *testing.B) {
 		b.Run("design=pwrite/"+name, func(b *testing.B) { benchPwrite(b, make([]byte, size)) })
 		for _, d := range segment.Designs {
 			b.Run("design="+d.Name+"/"+name, func(b *testing.B) {
-				seg := subject{d, vfs.OS{}, b.TempDir()}.create(b)
+				seg := subject{Design: d, fs: vfs.OS{}, dir: b.TempDir()}.create(b)
 				bufs := [][]byte{make([]byte, size)}
 				b.ReportAllocs()
 				b.SetBytes(int64(size))
@@ -70,7 +70,7 @@ func BenchmarkRead(b *testing.B) {
 				continue
 			}
 			b.Run(fmt.Sprintf("design=%s/read=%dKiB", d.Name, size>>10), func(b *testing.B) {
-				seg := subject{d, vfs.OS{}, b.TempDir()}.create(b)
+				seg := subject{Design: d, fs: vfs.OS{}, dir: b.TempDir()}.create(b)
 				const appends = 64
 				p := make([]byte, size)
 				for range appends {
@@ -117,7 +117,7 @@ func TestNoAllocations(t *testing.T) {
 			continue
 		}
 		t.Run("design="+d.Name, func(t *testing.T) {
-			seg := subject{d, vfs.OS{}, t.TempDir()}.create(t)
+			seg := subject{Design: d, fs: vfs.OS{}, dir: t.TempDir()}.create(t)
 			for _, bufs := range [][][]byte{{make([]byte, 100)}, {make([]byte, 100), make([]byte, 50), make([]byte, 1)}} {
 				if n := testing.AllocsPerRun(100, func() {
 					if _, err := seg.Append(bufs); err != nil {

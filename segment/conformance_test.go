@@ -20,6 +20,8 @@ type subject struct {
 	segment.Design
 	fs  vfs.FS
 	dir string
+	// behind is what Options.Behind is.
+	behind bool
 }
 
 // forEach runs test for every design that keeps its bytes, on the operating
@@ -30,10 +32,16 @@ func forEach(t *testing.T, test func(t *testing.T, s subject)) {
 			continue
 		}
 		t.Run("design="+d.Name+"/fs=os", func(t *testing.T) {
-			test(t, subject{d, vfs.OS{}, t.TempDir()})
+			test(t, subject{Design: d, fs: vfs.OS{}, dir: t.TempDir()})
 		})
 		t.Run("design="+d.Name+"/fs=mem", func(t *testing.T) {
-			test(t, subject{d, vfs.NewMem(), "/"})
+			test(t, subject{Design: d, fs: vfs.NewMem(), dir: "/"})
+		})
+		if !d.Behind {
+			continue
+		}
+		t.Run("design="+d.Name+"/fs=os/behind", func(t *testing.T) {
+			test(t, subject{Design: d, fs: vfs.OS{}, dir: t.TempDir(), behind: true})
 		})
 	}
 }
@@ -47,7 +55,11 @@ func (s subject) create(t testing.TB) segment.Segment {
 
 func (s subject) open(t testing.TB, o segment.Options) segment.Segment {
 	t.Helper()
+	o.Behind = func() bool { return s.behind }
 	seg, err := s.Open(s.fs, s.path(), o)
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skipf("this system cannot do it: %v", err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

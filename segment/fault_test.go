@@ -14,8 +14,37 @@ import (
 )
 
 // broken returns the default design on a disk with the given faults.
-func broken(rules ...vfs.Rule) subject {
-	return subject{segment.Designs[0], vfs.NewInject(vfs.NewMem(), vfs.Rules(rules...)), "/"}
+func broken(rules ...vfs.Rule) subject { return brokenDesign(segment.Designs[0], rules...) }
+
+func brokenDesign(d segment.Design, rules ...vfs.Rule) subject {
+	return subject{Design: d, fs: vfs.NewInject(vfs.NewMem(), vfs.Rules(rules...)), dir: "/"}
+}
+
+// forEachBroken runs test for every durable design on a disk with the given
+// faults, but for designs that do not meet them in what act does.
+func forEachBroken(t *testing.T, act func(testing.TB, segment.Segment), rules []vfs.Rule, test func(t *testing.T, s subject)) {
+	for _, d := range segment.Designs {
+		if !d.Durable {
+			continue
+		}
+		met := true
+		var counting []vfs.Rule
+		seen := make([]int, len(rules))
+		for i, r := range rules {
+			counting = append(counting, vfs.Rule{Kinds: r.Kinds, Path: r.Path, Wait: func(vfs.Op) { seen[i]++ }})
+		}
+		seg := brokenDesign(d, counting...).create(t)
+		act(t, seg)
+		if err := seg.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range rules {
+			met = met && seen[i] >= max(1, r.Nth)
+		}
+		if met {
+			t.Run("design="+d.Name, func(t *testing.T) { test(t, brokenDesign(d, rules...)) })
+		}
+	}
 }
 
 // readable checks that the segment still serves what it had.
@@ -35,6 +64,8 @@ func readable(t *testing.T, seg segment.Segment, want string) {
 // or acknowledged any more, and everything that was there can be read.
 func TestFailsForGood(t *testing.T) {
 	writing, syncing, cutting := []vfs.Kind{vfs.OpWrite}, []vfs.Kind{vfs.OpSync}, []vfs.Kind{vfs.OpTruncate}
+	reserving, mapping := []vfs.Kind{vfs.OpPreallocate}, []vfs.Kind{vfs.OpMap}
+	growing := func(seg segment.Segment) error { _, err := seg.Append([][]byte{make([]byte, 1<<20)}); return err }
 	appending := func(seg segment.Segment) error { _, err := seg.Append([][]byte{[]byte("abcdef")}); return err }
 	for _, c := range []struct {
 		name  string
@@ -49,31 +80,78 @@ func TestFailsForGood(t *testing.T) {
 			{Kinds: writing, Nth: 2, Times: 1, Err: &vfs.ShortWrite{Bytes: 3, Err: syscall.ENOSPC}},
 			{Kinds: cutting, Times: 1, Err: syscall.EIO},
 		}, appending, "0123456789"},
+		{"reserve", []vfs.Rule{{Kinds: reserving, Nth: 2, Times: 1, Err: syscall.EIO}}, growing, "0123456789"},
+		{"map", []vfs.Rule{{Kinds: mapping, Nth: 2, Times: 1, Err: syscall.ENOMEM}}, growing, "0123456789"},
 		{"sync", []vfs.Rule{{Kinds: syncing, Times: 1, Err: syscall.EIO}}, segment.Segment.Sync, "0123456789"},
 		{"sync, full disk", []vfs.Rule{{Kinds: syncing, Times: 1, Err: syscall.ENOSPC}}, segment.Segment.Sync, "0123456789"},
 		{"truncate", []vfs.Rule{{Kinds: cutting, Times: 1, Err: syscall.EIO}},
 			func(seg segment.Segment) error { return seg.Truncate(4) }, "0123"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			seg := broken(c.rules...).create(t)
-			add(t, seg, "0123456789")
-			first := c.act(seg)
-			if first == nil {
-				t.Fatal("the fault went unnoticed")
+			whole := func(t testing.TB, seg segment.Segment) { add(t, seg, "0123456789"); _ = c.act(seg) }
+			rules := c.rules
+			if c.name == "full disk, not undone" {
+				rules = rules[:1] // only who was refused undoes anything
 			}
-			// The faults are over: only the segment remembers.
-			for i, call := range []func() error{
-				func() error { return appending(seg) },
-				seg.Sync,
-				func() error { return seg.Truncate(0) },
-				seg.Seal,
-			} {
-				if err := call(); err == nil || err.Error() != first.Error() {
-					t.Errorf("call %d afterwards: %v, want %v", i, err, first)
+			ran := false
+			forEachBroken(t, whole, rules, func(t *testing.T, s subject) {
+				ran = true
+				seg := brokenDesign(s.Design, c.rules...).create(t)
+				add(t, seg, "0123456789")
+				first := c.act(seg)
+				if first == nil {
+					t.Fatal("the fault went unnoticed")
 				}
+				// The faults are over: only the segment remembers.
+				for i, call := range []func() error{
+					func() error { return appending(seg) },
+					seg.Sync,
+					func() error { return seg.Truncate(0) },
+					seg.Seal,
+				} {
+					if err := call(); err == nil || err.Error() != first.Error() {
+						t.Errorf("call %d afterwards: %v, want %v", i, err, first)
+					}
+				}
+				readable(t, seg, c.left)
+			})
+			if !ran {
+				t.Error("no design meets this fault")
 			}
-			readable(t, seg, c.left)
 		})
+	}
+}
+
+// What stayed in the process cannot be written any more once a write has failed,
+// and is there to be read.
+func TestFailsForGoodBehind(t *testing.T) {
+	for _, d := range segment.Designs {
+		if !d.Behind {
+			continue
+		}
+		for _, kind := range []vfs.Kind{vfs.OpWrite, vfs.OpSync} {
+			t.Run(fmt.Sprintf("design=%s/%v", d.Name, kind), func(t *testing.T) {
+				s := brokenDesign(d, vfs.Rule{Kinds: []vfs.Kind{kind}, Nth: 2, Times: 1, Err: syscall.EIO})
+				s.behind = true
+				seg := s.create(t)
+				add(t, seg, "01234")
+				if err := seg.Sync(); err != nil {
+					t.Fatal(err)
+				}
+				add(t, seg, "56789")
+				first := seg.Sync()
+				if !errors.Is(first, syscall.EIO) {
+					t.Fatalf("Sync: %v", first)
+				}
+				if err := seg.Sync(); err == nil || err.Error() != first.Error() {
+					t.Errorf("Sync afterwards: %v, want %v", err, first)
+				}
+				if err := seg.Seal(); err == nil || err.Error() != first.Error() {
+					t.Errorf("Seal afterwards: %v, want %v", err, first)
+				}
+				readable(t, seg, "0123456789")
+			})
+		}
 	}
 }
 
@@ -109,10 +187,18 @@ func TestFullDiskIsUndone(t *testing.T) {
 // The kernel tells a failed sync to one caller only. Two that overlap must both
 // fail, and the disk must not be asked a second time.
 func TestOverlappingSyncsBothFail(t *testing.T) {
+	for _, d := range segment.Designs {
+		if d.Durable {
+			t.Run("design="+d.Name, func(t *testing.T) { overlapSyncs(t, d) })
+		}
+	}
+}
+
+func overlapSyncs(t *testing.T, d segment.Design) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int64
 		reached, fail := make(chan struct{}), make(chan struct{})
-		s := broken(vfs.Rule{Kinds: []vfs.Kind{vfs.OpSync}, Times: 1, Err: syscall.EIO, Wait: func(vfs.Op) {
+		s := brokenDesign(d, vfs.Rule{Kinds: []vfs.Kind{vfs.OpSync}, Times: 1, Err: syscall.EIO, Wait: func(vfs.Op) {
 			asked.Add(1)
 			close(reached)
 			<-fail
@@ -170,8 +256,17 @@ func TestReadErrorPasses(t *testing.T) {
 
 // The last Release gives the file back, not Close.
 func TestLastReleaseClosesTheFile(t *testing.T) {
-	var closed atomic.Int64
-	s := broken(vfs.Rule{Kinds: []vfs.Kind{vfs.OpClose}, Wait: func(vfs.Op) { closed.Add(1) }})
+	for _, d := range segment.Designs {
+		if d.Durable {
+			t.Run("design="+d.Name, func(t *testing.T) { closeUnderExtents(t, d) })
+		}
+	}
+}
+
+func closeUnderExtents(t *testing.T, d segment.Design) {
+	var opened, closed atomic.Int64
+	s := brokenDesign(d, vfs.Rule{Kinds: []vfs.Kind{vfs.OpClose}, Wait: func(vfs.Op) { closed.Add(1) }},
+		vfs.Rule{Kinds: []vfs.Kind{vfs.OpCreate, vfs.OpOpenDirect}, Wait: func(vfs.Op) { opened.Add(1) }})
 	seg := s.create(t)
 	add(t, seg, "0123456789")
 	a, b := pin(t, seg, 0, 4), pin(t, seg, 0, 4)
@@ -183,7 +278,7 @@ func TestLastReleaseClosesTheFile(t *testing.T) {
 		t.Fatal("the file was closed under an Extent")
 	}
 	b.Release()
-	if n := closed.Load(); n != 1 {
-		t.Errorf("the file was closed %d times", n)
+	if n := closed.Load(); n != opened.Load() {
+		t.Errorf("of %d files %d were closed", opened.Load(), n)
 	}
 }

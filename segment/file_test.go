@@ -167,16 +167,20 @@ func TestReadOnly(t *testing.T) {
 
 func TestPreallocate(t *testing.T) {
 	forEachDurable(t, func(t *testing.T, s subject) {
-		seg := s.open(t, segment.Options{Create: true, PreallocBytes: 100})
+		seg := s.open(t, segment.Options{Create: true, PreallocBytes: 8192})
 		add(t, seg, "0123456789")
-		if got := s.get(t); len(got) != 100 || strings.Trim(got[10:], "\x00") != "" {
-			t.Errorf("reserved 100 bytes: the file holds %d, %q", len(got), got)
+		if err := seg.Sync(); err != nil {
+			t.Fatal(err)
 		}
-		add(t, seg, strings.Repeat("x", 100)) // more than was reserved
+		s.holds(t, "0123456789")
+		if n := len(s.get(t)); n != 8192 {
+			t.Errorf("reserved 8192 bytes: the file holds %d", n)
+		}
+		add(t, seg, strings.Repeat("x", 9000)) // more than was reserved
 		if err := seg.Seal(); err != nil {
 			t.Fatal(err)
 		}
-		if got := s.get(t); got != "0123456789"+strings.Repeat("x", 100) {
+		if got := s.get(t); got != "0123456789"+strings.Repeat("x", 9000) {
 			t.Errorf("sealed, the file holds %d bytes", len(got))
 		}
 	})
@@ -197,7 +201,7 @@ func TestSealTrims(t *testing.T) {
 }
 
 func TestExtentOfAFile(t *testing.T) {
-	s := subject{segment.Designs[0], vfs.OS{}, t.TempDir()}
+	s := subject{Design: segment.Designs[0], fs: vfs.OS{}, dir: t.TempDir()}
 	seg := s.create(t)
 	add(t, seg, "0123456789")
 	e := pin(t, seg, 3, 4)
@@ -208,7 +212,7 @@ func TestExtentOfAFile(t *testing.T) {
 	if fd, off, ok := e.File(); !ok || fd == 0 || off != 3 || e.Len() != 4 {
 		t.Errorf("File() = %d, %d, %v; %d bytes", fd, off, ok, e.Len())
 	}
-	inMem := subject{segment.Designs[0], vfs.NewMem(), "/"}
+	inMem := subject{Design: segment.Designs[0], fs: vfs.NewMem(), dir: "/"}
 	seg = inMem.create(t)
 	add(t, seg, "0123456789")
 	e2 := pin(t, seg, 3, 4)
@@ -224,45 +228,49 @@ func TestNoSpace(t *testing.T) {
 		if !d.Durable {
 			continue
 		}
-		t.Run("design="+d.Name, func(t *testing.T) {
-			mem := vfs.NewMem()
-			s := subject{d, mem, "/"}
-			seg := s.create(t)
-			mem.SetCapacity(4096)
-			add(t, seg, strings.Repeat("a", 3000))
-			e := pin(t, seg, 0, 3000)
-			defer e.Release()
-			big := [][]byte{bytes.Repeat([]byte("b"), 2000), bytes.Repeat([]byte("c"), 2000)}
-			for range 3 {
-				if _, err := seg.Append(big); !errors.Is(err, vfs.ErrNoSpace) {
-					t.Fatalf("Append to a full disk: %v", err)
-				}
-				if seg.Size() != 3000 {
-					t.Fatalf("a refused Append left %d bytes", seg.Size())
-				}
-				s.holds(t, strings.Repeat("a", 3000))
-			}
-			if got := all(t, seg) + bytesOf(t, e); got != strings.Repeat("a", 6000) {
-				t.Errorf("a full disk does not serve reads: %d bytes", len(got))
-			}
-			if err := seg.Sync(); err != nil {
-				t.Errorf("Sync on a full disk: %v", err)
-			}
-			mem.SetCapacity(1 << 20)
-			if pos, err := seg.Append(big); pos != 3000 || err != nil {
-				t.Errorf("Append with room again: %d, %v", pos, err)
-			}
-			if got, want := all(t, seg), strings.Repeat("a", 3000)+strings.Repeat("b", 2000)+strings.Repeat("c", 2000); got != want {
-				t.Error("the bytes differ after the disk was full")
-			}
-		})
+		for _, behind := range []bool{false, true} {
+			t.Run(fmt.Sprintf("design=%s/behind=%v", d.Name, behind), func(t *testing.T) { fillDisk(t, d, behind) })
+		}
+	}
+}
+
+func fillDisk(t *testing.T, d segment.Design, behind bool) {
+	mem := vfs.NewMem()
+	s := subject{Design: d, fs: mem, dir: "/", behind: behind}
+	seg := s.create(t)
+	mem.SetCapacity(4096)
+	add(t, seg, strings.Repeat("a", 3000))
+	e := pin(t, seg, 0, 3000)
+	defer e.Release()
+	big := [][]byte{bytes.Repeat([]byte("b"), 2000), bytes.Repeat([]byte("c"), 2000)}
+	for range 3 {
+		if _, err := seg.Append(big); !errors.Is(err, vfs.ErrNoSpace) {
+			t.Fatalf("Append to a full disk: %v", err)
+		}
+		if seg.Size() != 3000 {
+			t.Fatalf("a refused Append left %d bytes", seg.Size())
+		}
+		if err := seg.Sync(); err != nil {
+			t.Errorf("Sync on a full disk: %v", err)
+		}
+		s.holds(t, strings.Repeat("a", 3000))
+	}
+	if got := all(t, seg) + bytesOf(t, e); got != strings.Repeat("a", 6000) {
+		t.Errorf("a full disk does not serve reads: %d bytes", len(got))
+	}
+	mem.SetCapacity(1 << 20)
+	if pos, err := seg.Append(big); pos != 3000 || err != nil {
+		t.Errorf("Append with room again: %d, %v", pos, err)
+	}
+	if got, want := all(t, seg), strings.Repeat("a", 3000)+strings.Repeat("b", 2000)+strings.Repeat("c", 2000); got != want {
+		t.Error("the bytes differ after the disk was full")
 	}
 }
 
 func TestNoSpaceToCreate(t *testing.T) {
 	mem := vfs.NewMem()
 	mem.SetCapacity(4096)
-	s := subject{segment.Designs[0], mem, "/"}
+	s := subject{Design: segment.Designs[0], fs: mem, dir: "/"}
 	o := segment.Options{Create: true, PreallocBytes: 1 << 20}
 	if _, err := s.Open(mem, s.path(), o); !errors.Is(err, vfs.ErrNoSpace) {
 		t.Fatalf("reserving more than there is: %v", err)
@@ -277,22 +285,23 @@ func TestCrashKeepsWhatWasSynced(t *testing.T) {
 		if !d.Durable {
 			continue
 		}
-		for _, prealloc := range []int64{0, 1 << 16} {
-			t.Run(fmt.Sprintf("design=%s/prealloc=%d", d.Name, prealloc), func(t *testing.T) {
+		for _, o := range []segment.Options{{}, {PreallocBytes: 1 << 16}, {Behind: func() bool { return true }}} {
+			t.Run(fmt.Sprintf("design=%s/prealloc=%d/behind=%v", d.Name, o.PreallocBytes, o.Behind != nil), func(t *testing.T) {
 				for seed := range uint64(100) {
-					crashOnce(t, d, prealloc, seed)
+					crashOnce(t, d, o, seed)
 				}
 			})
 		}
 	}
 }
 
-func crashOnce(t *testing.T, d segment.Design, prealloc int64, seed uint64) {
+func crashOnce(t *testing.T, d segment.Design, o segment.Options, seed uint64) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 0))
 	mem := vfs.NewMem()
-	s := subject{d, mem, "/"}
-	seg, err := d.Open(mem, s.path(), segment.Options{Create: true, PreallocBytes: prealloc})
+	s := subject{Design: d, fs: mem, dir: "/"}
+	o.Create = true
+	seg, err := d.Open(mem, s.path(), o)
 	if err == nil {
 		err = mem.SyncDir(s.dir)
 	}
@@ -318,7 +327,7 @@ func crashOnce(t *testing.T, d segment.Design, prealloc int64, seed uint64) {
 		}
 	}
 	for _, keepPercent := range []int{0, 50, 100} {
-		after := subject{d, mem.Crash(rng, keepPercent), "/"}
+		after := subject{Design: d, fs: mem.Crash(rng, keepPercent), dir: "/"}
 		seg := after.open(t, segment.Options{Size: -1})
 		p := make([]byte, len(synced))
 		if n, _ := seg.ReadAt(p, 0); string(p[:n]) != synced {
@@ -345,7 +354,7 @@ func FuzzOpen(f *testing.F) {
 			if !d.Durable {
 				continue
 			}
-			s := subject{d, vfs.NewMem(), "/"}
+			s := subject{Design: d, fs: vfs.NewMem(), dir: "/"}
 			s.put(t, string(content))
 			seg, err := d.Open(s.fs, s.path(), segment.Options{Size: size})
 			if tooMany := size > int64(len(content)); tooMany != errors.Is(err, segment.ErrShort) || (err != nil && !tooMany) {

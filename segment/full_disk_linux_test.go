@@ -34,7 +34,7 @@ func TestFullFileSystem(t *testing.T) {
 			if err := os.WriteFile(filler, make([]byte, 300<<10), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			s := subject{d, vfs.OS{}, dir}
+			s := subject{Design: d, fs: vfs.OS{}, dir: dir}
 			seg := s.create(t)
 			defer os.Remove(s.path())
 			var want bytes.Buffer

@@ -18,7 +18,7 @@ func TestDesignsThatDrop(t *testing.T) {
 			continue
 		}
 		t.Run("design="+d.Name, func(t *testing.T) {
-			seg := subject{d, vfs.NewMem(), "/"}.create(t)
+			seg := subject{Design: d, fs: vfs.NewMem(), dir: "/"}.create(t)
 			for i, want := range []int64{0, 10, 10} {
 				if pos := add(t, seg, []string{"0123456789", "", "abc"}[i]); pos != want {
 					t.Errorf("append %d went to %d, want %d", i, pos, want)

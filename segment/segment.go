@@ -61,6 +61,11 @@ type Options struct {
 	// PreallocBytes, if positive, is reserved on the medium when the segment is
 	// created, by designs that can.
 	PreallocBytes int64
+	// Behind, asked by every Append, lets what is appended stay in the process
+	// until a Sync, Seal or Close, or an Append that may not: whoever appends
+	// promises nothing to anyone before that. A process that is killed takes with
+	// it what was not synced. nil is never. See Design.Behind.
+	Behind func() bool
 	// ReadOnly opens for reading alone.
 	ReadOnly bool
 }
@@ -73,13 +78,19 @@ type Design struct {
 	Durable bool
 	// Keeps says whether what was appended can be read back at all.
 	Keeps bool
-	Open  func(fs vfs.FS, path string, o Options) (Segment, error)
+	// Behind says whether the design heeds Options.Behind.
+	Behind bool
+	// Open opens a segment. Where the system lacks what the design is made of,
+	// creating one fails with [errors.ErrUnsupported].
+	Open func(fs vfs.FS, path string, o Options) (Segment, error)
 }
 
 // Designs lists every segment design. The first is the default.
 var Designs = []Design{
 	{Name: "file", Durable: true, Keeps: true, Open: openFile},
 	{Name: "mmap", Durable: true, Keeps: true, Open: openMmap},
+	{Name: "direct", Durable: true, Keeps: true, Behind: true, Open: openDirect},
+	{Name: "uring", Durable: true, Keeps: true, Behind: true, Open: openUring},
 	{Name: "memory", Durable: false, Keeps: true, Open: openMemory},
 	{Name: "null", Durable: false, Keeps: false, Open: openNull},
 }

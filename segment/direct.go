@@ -1,0 +1,378 @@
+package segment
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync/atomic"
+
+	"github.com/bobbin-log/bobbin/segment/vfs"
+)
+
+// directSegment is a file like [fileSegment]'s that is written around the page
+// cache: what a log has appended takes no memory from what others read, and is
+// not copied by the kernel. The ways to hand it over are two designs, `direct` by
+// plain calls and `uring` by an io_uring.
+//
+//	0        recent[0]          written        Size      length
+//	├─ file ─────┼── file and memory ──┼── memory ──┼── zeros ──┤
+//	                             ├─┤ stage: the block that written lies in
+//
+// An append is copied into chunks of memory. It reaches the file
+//
+//   - at once, if whoever appends counts on the kernel to have it when Append
+//     returns: each append then waits for the device;
+//   - with the next Sync, where Options.Behind allows that: one write of all
+//     that has gathered, and the sync linked to it, while appends go on. The
+//     process holds back at most behindMaxBytes so.
+//
+// Blocks are written whole. What is written is copied to stage, whose first block
+// is the one that written lies in: it is written again, with its old bytes as they
+// were and new ones behind. A torn write of it harms nothing, for the sectors that
+// an older sync vouched for are given the bytes that they have.
+//
+// Invariants:
+//   - the file has every byte below written, and memory every byte from recent[0]
+//     on; recent[0] ≤ written ≤ Size, or recent is empty and written = Size;
+//   - who holds writing is the only one who uses out, stage and held, and who
+//     moves written;
+//   - blocks up to length were allocated before a byte was taken that they are
+//     for, so that a write that comes later cannot find the disk full.
+//
+// Reads come from memory where that has them, else from a second, buffered
+// descriptor; a consumer that follows the end never asks the device. The two
+// descriptors agree: Linux writes dirty pages back before a direct write, and
+// drops the pages of its range after it, under the lock of each page, so that a
+// page that a reader brought in meanwhile goes too. A page that sendfile still
+// refers to keeps its bytes, and those below Size are the same in both. Segments
+// are cut, trimmed and given room by the buffered one.
+//
+// What it costs: Seal and Truncate wait for a write and a sync that are under way,
+// for they are one call; so a roll may wait for the device. Reads of bytes that left memory and were not read before go to
+// the device; and an append is copied twice, by us. The way not taken is to write
+// from the chunks themselves: they would have to begin at blocks, and the last
+// block is written while the next append goes into it.
+type directSegment struct {
+	fileSegment
+	fs     vfs.FS
+	via    vfs.Via
+	behind func() bool // Options.Behind; not nil
+
+	recent  chunkList
+	written atomic.Int64
+
+	// writing admits one writer at a time. A channel, not a mutex: it is held
+	// across I/O.
+	writing chan struct{}
+	out     vfs.DirectFile // nil until the first write
+	stage   []byte
+	held    int64 // bytes of the last block that are at the front of stage; -1: not known
+	iov     [1][]byte
+}
+
+const (
+	// behindMaxBytes is how much a segment keeps from the file until a Sync.
+	behindMaxBytes = 4 << 20
+	// recentBytes is how much of what the file has stays in memory as well.
+	recentBytes = 1 << 20
+	// A stage grows with what is written at a time.
+	minStageBytes = 64 << 10
+	maxStageBytes = 1 << 20
+)
+
+func openDirect(fs vfs.FS, path string, o Options) (Segment, error) {
+	return openVia(fs, path, o, vfs.ViaCalls)
+}
+
+func openVia(fs vfs.FS, path string, o Options, via vfs.Via) (Segment, error) {
+	s := &directSegment{fs: fs, via: via, behind: o.Behind, writing: make(chan struct{}, 1), held: -1}
+	if s.behind == nil {
+		s.behind = func() bool { return false }
+	}
+	if err := s.open(fs, path, o); err != nil {
+		return nil, err
+	}
+	s.written.Store(s.size.Load())
+	if o.Create {
+		// Opened now, so that whoever chose the design learns here that the
+		// system cannot do it.
+		if err := s.openOut(); err != nil {
+			return nil, errors.Join(err, s.f.Close(), fs.Remove(path))
+		}
+	}
+	return s, nil
+}
+
+// openOut opens the descriptor to write by.
+func (s *directSegment) openOut() error {
+	out, err := s.fs.OpenDirect(s.f.Name(), s.via)
+	if err != nil {
+		return err
+	}
+	s.out = out
+	return nil
+}
+
+// closeOut gives the descriptor and the memory for writing back.
+func (s *directSegment) closeOut() error {
+	s.stage, s.held = nil, -1
+	if s.out == nil {
+		return nil
+	}
+	out := s.out
+	s.out = nil
+	return out.Close()
+}
+
+// Append implements [Segment].
+func (s *directSegment) Append(bufs [][]byte) (int64, error) {
+	if err := s.enter(); err != nil {
+		return 0, err
+	}
+	defer s.pin.Release(0)
+	if err := s.appendable(); err != nil {
+		return 0, err
+	}
+	pos, n := s.size.Load(), sum(bufs)
+	end := pos + n
+	if n == 0 {
+		return pos, nil
+	}
+	if blocks(end) > s.length {
+		if err := s.grow(end); err != nil {
+			return 0, err
+		}
+	}
+	behind := s.behind()
+	if behind && end-s.written.Load() > behindMaxBytes {
+		if err := s.writeOut(pos); err != nil {
+			return 0, err
+		}
+	}
+	room := s.recent.room(pos, int(n))
+	for _, b := range bufs {
+		room = room[copy(room, b):]
+	}
+	if !behind {
+		if err := s.writeOut(end); err != nil {
+			return 0, err
+		}
+	}
+	// Published last: whoever sees the size can read the bytes.
+	s.size.Store(end)
+	s.recent.forget(min(s.written.Load(), end-recentBytes))
+	return pos, nil
+}
+
+// blocks rounds up to whole blocks.
+func blocks(n int64) int64 { return (n + vfs.DirectAlign - 1) / vfs.DirectAlign * vfs.DirectAlign }
+
+// writeOut has the file get all bytes below end, which memory has.
+func (s *directSegment) writeOut(end int64) error {
+	s.writing <- struct{}{}
+	defer func() { <-s.writing }()
+	return s.write(end, false)
+}
+
+// writeSync has the file get all bytes below Size, and a sync behind them. It
+// does neither, and reports false, if the file has them.
+func (s *directSegment) writeSync() (synced bool, err error) {
+	s.writing <- struct{}{}
+	defer func() { <-s.writing }()
+	// Looked at here: a Truncate that came first has taken memory away.
+	end := s.size.Load()
+	if s.written.Load() >= end {
+		return false, nil
+	}
+	return true, s.write(end, true)
+}
+
+// write is for who holds writing.
+func (s *directSegment) write(end int64, sync bool) error {
+	for from := s.written.Load(); from < end; from = s.written.Load() {
+		if err := s.failed.Load(); err != nil {
+			return *err
+		}
+		if err := s.writeStage(from, end, sync); err != nil {
+			return s.fail(err)
+		}
+	}
+	return nil
+}
+
+// writeStage writes as many of the bytes [from, end) as one stage takes.
+func (s *directSegment) writeStage(from, end int64, sync bool) error {
+	if err := s.prepare(from, end); err != nil {
+		return err
+	}
+	n := min(end-from, int64(len(s.stage))-s.held)
+	copyOf(s.stage[s.held:s.held+n], s.recent.load(), from)
+	total := s.held + n
+	padded := blocks(total)
+	clear(s.stage[total:padded])
+	s.iov[0] = s.stage[:padded]
+	write := s.out.WriteAt
+	if sync && from+n == end {
+		write = s.out.WriteSync
+	}
+	if _, err := write(s.iov[:], from-s.held); err != nil {
+		return err
+	}
+	s.held = total % vfs.DirectAlign
+	copy(s.stage, s.stage[total-s.held:total])
+	s.written.Store(from + n)
+	return nil
+}
+
+// prepare makes out and stage ready to write the bytes [from, end).
+func (s *directSegment) prepare(from, end int64) error {
+	if s.out == nil {
+		if err := s.openOut(); err != nil {
+			return err
+		}
+	}
+	want := blocks(end - from + vfs.DirectAlign)
+	if size := int64(len(s.stage)); size < min(want, maxStageBytes) {
+		stage := s.out.Buffer(int(min(max(want, 2*size, minStageBytes), maxStageBytes)))
+		copy(stage, s.stage[:max(0, min(s.held, size))])
+		s.stage = stage
+	}
+	if s.held >= 0 {
+		return nil
+	}
+	held := from % vfs.DirectAlign
+	if n, err := s.f.ReadAt(s.stage[:held], from-held); int64(n) < held {
+		return errors.Join(io.ErrUnexpectedEOF, err)
+	}
+	s.held = held
+	return nil
+}
+
+// Extent ignores ctx: nothing is ever waited for here.
+func (s *directSegment) Extent(_ context.Context, pos, n int64) (Extent, error) {
+	held, err := s.hold(pos, n)
+	if held == 0 {
+		return Extent{}, err
+	}
+	chunks := s.recent.load()
+	if len(chunks) > 0 && pos >= chunks[0].pos {
+		return MemoryExtent(at(chunks, pos, held), &s.pin, pos+held), nil
+	}
+	// Below the first chunk all is written; past it not all need be. Loaded after
+	// the chunks: what they no longer have was written before.
+	n = min(held, s.written.Load()-pos)
+	return FileExtent(s.f, pos, n, &s.pin, pos+held), nil
+}
+
+// ReadAt implements [Segment].
+func (s *directSegment) ReadAt(p []byte, pos int64) (int, error) {
+	held, err := s.hold(pos, int64(len(p)))
+	if err != nil {
+		return 0, err
+	}
+	if held == 0 {
+		if len(p) > 0 {
+			err = io.EOF
+		}
+		return 0, err
+	}
+	defer s.pin.Release(pos + held)
+	chunks := s.recent.load()
+	inFile := held
+	if len(chunks) > 0 {
+		inFile = max(0, min(held, chunks[0].pos-pos))
+	}
+	if inFile > 0 {
+		if n, err := s.f.ReadAt(p[:inFile], pos); int64(n) < inFile {
+			if err == nil || errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF // somebody else has cut the file
+			}
+			return n, err
+		}
+	}
+	if inFile < held {
+		copyOf(p[inFile:held], chunks, pos+inFile)
+	}
+	if held < int64(len(p)) {
+		err = io.EOF
+	}
+	return int(held), err
+}
+
+// Sync implements [Segment]. What was not written yet goes with it in one call.
+func (s *directSegment) Sync() error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.pin.Release(0)
+	s.syncing <- struct{}{}
+	defer func() { <-s.syncing }()
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	if synced, err := s.writeSync(); synced || err != nil {
+		return err
+	}
+	if err := s.f.Sync(); err != nil {
+		return s.fail(err)
+	}
+	return nil
+}
+
+// Seal implements [Segment].
+func (s *directSegment) Seal() error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.pin.Release(0)
+	if err := s.settle(); err != nil {
+		return err
+	}
+	return s.fileSegment.Seal()
+}
+
+// Truncate implements [Segment].
+func (s *directSegment) Truncate(size int64) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.pin.Release(0)
+	if s.readOnly || s.failed.Load() != nil {
+		return s.fileSegment.Truncate(size) // says why not
+	}
+	if err := s.cut(size); err != nil {
+		return err
+	}
+	if err := s.settle(); err != nil {
+		return err
+	}
+	s.sealed = false
+	return s.trim()
+}
+
+// settle has the file get all there is, and lets go of what was for writing it:
+// from here on the segment is a file.
+func (s *directSegment) settle() error {
+	s.writing <- struct{}{}
+	defer func() { <-s.writing }()
+	if s.failed.Load() != nil {
+		return nil // memory may have what the file has not
+	}
+	size := s.size.Load()
+	if err := s.write(size, false); err != nil {
+		return err
+	}
+	s.written.Store(size)
+	s.recent.cut(0)
+	if err := s.closeOut(); err != nil {
+		return s.fail(err)
+	}
+	return nil
+}
+
+// Close implements [Segment].
+func (s *directSegment) Close() error {
+	return s.pin.Close(func() error {
+		return errors.Join(s.settle(), s.closeOut(), s.closeFile())
+	})
+}
