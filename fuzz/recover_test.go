@@ -172,6 +172,37 @@ func (im image) touched(now directory, offset int64) bool {
 	return !bytes.Equal(im.files[name], now[name])
 }
 
+// below reports whether all damage to segments is to bytes of those that end
+// below the recovery point: no crash does that, and the log must not end there.
+func (im image) below(now directory) bool {
+	const points = "/data/recovery-point-offset-checkpoint"
+	var point int64
+	lines := strings.Fields(string(im.files[points]))
+	if !bytes.Equal(im.files[points], now[points]) || now["/data/.kafka_cleanshutdown"] != nil || len(lines) == 0 {
+		return false
+	}
+	point, _ = strconv.ParseInt(lines[len(lines)-1], 10, 64) // 0: none
+	var bases []int64
+	for name := range now {
+		base, ok := segmentBase(name)
+		if ok && im.files[name] == nil {
+			return false
+		}
+		if ok {
+			bases = append(bases, base)
+		}
+	}
+	slices.Sort(bases)
+	for name, was := range im.files {
+		base, ok := segmentBase(name)
+		i, there := slices.BinarySearch(bases, base)
+		if ok && (!there || !bytes.Equal(was, now[name]) && (i == len(bases)-1 || bases[i+1] > point)) {
+			return false
+		}
+	}
+	return true
+}
+
 func segmentBase(name string) (int64, bool) {
 	digits, ok := strings.CutSuffix(strings.TrimPrefix(name, logDir), ".log")
 	base, err := strconv.ParseInt(digits, 10, 64)
@@ -180,8 +211,9 @@ func segmentBase(name string) (int64, bool) {
 
 // FuzzRecover opens crash images that something has happened to: bytes, lengths
 // and names of their files are other than any crash leaves them. The log opens, or
-// says what is wrong; nothing that lies below the damage to its segments is lost,
-// and what has opened can be read, appended to, and opened again as it was.
+// says what is wrong; nothing is lost that lies below the damage to its segments, or
+// behind it if what is damaged was known to be durable; and what has opened can be
+// read, appended to, and opened again as it was.
 func FuzzRecover(f *testing.F) {
 	var images []image
 	for _, s := range cast(func(int) int { return 0 }, clock) {
@@ -238,16 +270,18 @@ func (s *subject) keeps(t *testing.T, im image, now directory) {
 	if first := im.sure[0].BaseOffset(); bytes.Equal(im.files[starts], now[starts]) && upTo > first && m.Start > im.start {
 		t.Errorf("the log starts at %d, did at %d, and segments are whole below %d", m.Start, im.start, upTo)
 	}
+	whole := im.below(now) // segments behind the damage count as well
 	for _, b := range im.sure {
-		if b.NextOffset() > upTo || b.BaseOffset() < m.Start {
+		touched := im.touched(now, b.BaseOffset())
+		if b.BaseOffset() < m.Start || b.NextOffset() > upTo && (touched || !whole) {
 			continue
 		}
 		got, err := s.read(engine.Read{From: b.BaseOffset(), UpTo: m.End, MaxBytes: 1, AtLeastOne: true})
-		if typed(err) && im.touched(now, b.BaseOffset()) {
+		if typed(err) && touched {
 			continue // a segment that cannot be opened says so
 		}
 		if err != nil || !bytes.Equal(got, b) {
-			t.Fatalf("the batch at %d is lost, and segments are whole below %d: marks %+v, %v", b.BaseOffset(), upTo, m, err)
+			t.Fatalf("the batch at %d is lost, and the first damage to a segment is at %d: marks %+v, %v", b.BaseOffset(), upTo, m, err)
 		}
 	}
 }
