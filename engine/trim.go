@@ -52,6 +52,10 @@ func (l *Log) discardOldest(parts []*part) error {
 	return nil
 }
 
+// Retain drops the segments that retention has done with, as [Store.Tick] does for
+// the logs that are open.
+func (l *Log) Retain(now time.Time) error { return l.retain(now) }
+
 // retain drops the segments that retention has done with. As in Kafka the last
 // segment goes too, once it is rolled, when all its records are too old.
 func (l *Log) retain(now time.Time) error {

@@ -43,8 +43,11 @@ func (s *Server) deleteBefore(topic string, partition int32, offset int64) (int6
 	if err != nil {
 		return 0, err
 	}
-	log := p.Log()
-	if c := log.Config(); c.Compact && !c.Delete {
+	log, err := p.Log()
+	if err != nil {
+		return 0, err
+	}
+	if c := p.Config(); c.Compact && !c.Delete {
 		return 0, fmt.Errorf("%w: records of %s can't be deleted, its cleanup.policy is compact", replication.ErrPolicy, topic)
 	}
 	end := p.HighWatermark()

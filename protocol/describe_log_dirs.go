@@ -47,9 +47,13 @@ func (s *Server) describeSizes(dir *wire.DescribeLogDirsResponseDescribeLogDirsR
 	out := wire.Append(&dir.Topics)
 	out.Name = t.Name
 	for _, id := range partitions {
-		if p, err := s.node.PartitionByID(t.ID, id); err == nil {
+		p := s.node.ColdPartition(t.ID, id)
+		if p == nil || p.Offline() {
+			continue
+		}
+		if size, err := p.Bytes(); err == nil {
 			d := wire.Append(&out.Partitions)
-			d.PartitionIndex, d.PartitionSize = id, p.Log().Bytes()
+			d.PartitionIndex, d.PartitionSize = id, size
 		}
 	}
 	if len(out.Partitions) == 0 {

@@ -92,7 +92,7 @@ func TestAlterDesign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := p.Log().Config().Design.String(); got != "file+dense+always+time+size" {
+	if got := p.Config().Design.String(); got != "file+dense+always+time+size" {
 		t.Errorf("the open log is %s", got)
 	}
 	for value, says := range map[string]string{

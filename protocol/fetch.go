@@ -216,9 +216,14 @@ func (a *fetchAnswer) divergence(p *fetchPart) bool {
 	if p.partition.CheckEpoch(p.params.leaderEpoch) != nil {
 		return false // Read says the same again
 	}
-	log := p.partition.Log()
-	epoch, end := epochEnd(p.partition, p.params.lastFetchedEpoch)
+	log, err := p.partition.Log()
+	if err != nil {
+		return false // Read says the same again
+	}
+	epoch, end, err := epochEnd(p.partition, p.params.lastFetchedEpoch)
 	switch {
+	case err != nil:
+		return false
 	case epoch < 0:
 		// An epoch that is newer than all of ours: that log wasn't this one.
 		p.fail(codeOffsetOutOfRange)

@@ -103,7 +103,10 @@ func (s *Server) listOffset(r *request, topic string, q *wire.ListOffsetsRequest
 }
 
 func (s *Server) findOffset(r *request, p *replication.Partition, timestamp int64, out *wire.ListOffsetsResponseListOffsetsPartitionResponse) error {
-	log := p.Log()
+	log, err := p.Log()
+	if err != nil {
+		return err
+	}
 	switch timestamp {
 	case latestOffset:
 		// The last stable offset is the high watermark as long as there are no

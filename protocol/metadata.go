@@ -166,6 +166,6 @@ func (s *Server) isOffline(t *replication.Topic, partition int32) bool {
 	if t.Partitions[partition].Leader != s.node.ID() {
 		return false
 	}
-	_, err := s.node.PartitionByID(t.ID, partition)
-	return errors.Is(err, replication.ErrOffline)
+	p := s.node.ColdPartition(t.ID, partition)
+	return p != nil && p.Offline()
 }

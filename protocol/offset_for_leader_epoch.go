@@ -31,23 +31,29 @@ func (s *Server) describeEpoch(topic string, q *wire.OffsetForLeaderEpochRequest
 	if err == nil {
 		err = p.CheckEpoch(q.CurrentLeaderEpoch)
 	}
+	if err == nil {
+		out.LeaderEpoch, out.EndOffset, err = epochEnd(p, q.LeaderEpoch)
+	}
 	if err != nil {
 		out.ErrorCode = codeOf(err)
-		return
 	}
-	out.LeaderEpoch, out.EndOffset = epochEnd(p, q.LeaderEpoch)
 }
 
 // epochEnd returns the largest epoch up to the given one and the offset after
 // its last record; -1 and -1 if there is none, or if the given one is newer than
 // the leader's.
-func epochEnd(p *replication.Partition, epoch int32) (largest int32, end int64) {
+func epochEnd(p *replication.Partition, epoch int32) (largest int32, end int64, err error) {
+	log, err := p.Log()
+	if err != nil {
+		return -1, -1, err
+	}
 	switch leader := p.LeaderEpoch(); {
 	case epoch < 0 || epoch > leader:
-		return -1, -1
+		return -1, -1, nil
 	case epoch == leader:
 		// Also before anything was appended in it.
-		return leader, p.Log().Marks().End
+		return leader, log.Marks().End, nil
 	}
-	return p.Log().EpochEnd(epoch)
+	largest, end = log.EpochEnd(epoch)
+	return largest, end, nil
 }

@@ -122,8 +122,8 @@ func (a *produceAnswer) find(t *wire.ProduceRequestTopicProduceData, index int32
 // append checks a producer's records against the topic's rules and appends them.
 func (a *produceAnswer) append(p *replication.Partition, records wire.Records) (replication.Pending, error) {
 	var none replication.Pending
-	c := p.Log().Config()
-	if err := a.checkSize(records.Bytes, &c); err != nil {
+	c := p.Config()
+	if err := a.checkSize(records.Bytes, c); err != nil {
 		return none, err
 	}
 	set, err := batch.Parse(records.Bytes)
@@ -140,14 +140,14 @@ func (a *produceAnswer) append(p *replication.Partition, records wire.Records) (
 	case b.Codec() == batch.Zstd && a.header.RequestApiVersion < 7:
 		return none, fmt.Errorf("%w: Produce requests before version 7 cannot use zstd", batch.ErrCodec)
 	}
-	facts, err := b.Examine(rulesOf(&c))
+	facts, err := b.Examine(rulesOf(c))
 	if err != nil {
 		return none, err
 	}
 	if !c.AppendTime {
 		b.StampMaxTimestamp(facts.MaxTimestamp)
 	}
-	if set, err = recompressed(set, &c); err != nil {
+	if set, err = recompressed(set, c); err != nil {
 		return none, err
 	}
 	return p.Append(set, replication.Acks(a.request.Acks), replication.AnyEpoch)
@@ -218,7 +218,9 @@ func (a *produceAnswer) fail(out *wire.ProduceResponsePartitionProduceResponse, 
 	out.ErrorCode = codeOf(err)
 	out.BaseOffset, out.LogAppendTimeMs, out.LogStartOffset = -1, -1, -1
 	if p != nil && out.ErrorCode != codeMessageTooLarge && out.ErrorCode != codeCorruptMessage {
-		out.LogStartOffset = p.Log().Marks().Start
+		if log, err := p.Log(); err == nil {
+			out.LogStartOffset = log.Marks().Start
+		}
 	}
 	if out.ErrorCode == codeKafkaStorageError && a.header.RequestApiVersion < 4 {
 		out.ErrorCode = codeNotLeaderOrFollower

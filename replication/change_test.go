@@ -31,7 +31,7 @@ func TestConfigsReachLogs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := p.Log().Config().RetentionAge; got != 12345*time.Millisecond {
+			if got := p.Config().RetentionAge; got != 12345*time.Millisecond {
 				t.Errorf("partition %d keeps records for %v", id, got)
 			}
 		}
@@ -136,7 +136,7 @@ func TestHousekeeping(t *testing.T) {
 			time.Sleep(time.Hour)
 		}
 		p, _ := n.Partition("t", 0)
-		if m := p.Log().Marks(); m.Start < 15 || m.Start > 18 || m.End != 24 {
+		if m := marks(t, p); m.Start < 15 || m.Start > 18 || m.End != 24 {
 			t.Errorf("after 24 hours of which 6 are kept: [%d, %d)", m.Start, m.End)
 		}
 		c, err := engine.ReadCheckpoint(fs, "/data", highWatermarks)

@@ -17,8 +17,10 @@ const highWatermarks = "replication-offset-checkpoint"
 // keepHouse does what is due every RetentionCheck until the context ends.
 func (n *Node) keepHouse(ctx context.Context) {
 	t, room := time.NewTicker(n.o.RetentionCheck), time.NewTicker(roomCheck)
+	cool := time.NewTicker(coolEvery)
 	defer t.Stop()
 	defer room.Stop()
+	defer cool.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -27,7 +29,9 @@ func (n *Node) keepHouse(ctx context.Context) {
 			n.reserve.refill()
 			n.tick(ctx)
 		case <-room.C:
-			n.findRoom(ctx)
+			n.findRoom()
+		case <-cool.C:
+			n.coolIdle(ctx)
 		}
 	}
 }
@@ -36,31 +40,32 @@ func (n *Node) keepHouse(ctx context.Context) {
 const roomCheck = 2 * time.Second
 
 // findRoom opens the partitions that could not be opened on a full disk.
-func (n *Node) findRoom(ctx context.Context) {
-	if !n.table.Load().lacksRoom() {
+func (n *Node) findRoom() {
+	if !n.roomless.Load() {
 		return
 	}
 	if u, err := n.Usage(); err == nil && u.Free < reserveStep {
 		return
 	}
-	select {
-	case <-n.changes:
-		n.reconcile()
-		n.changes <- struct{}{}
-	case <-ctx.Done():
+	n.roomless.Store(false)
+	for p := range n.table.Load().all() {
+		if errors.Is(p.offline(), engine.ErrNoSpace) {
+			_, _ = p.use() // which says what went wrong
+		}
 	}
 }
 
 // tick is one round of housekeeping.
 func (n *Node) tick(ctx context.Context) {
 	n.store.Tick(n.o.Now())
+	n.lookAtCold(ctx)
 	select {
 	case <-n.changes:
 	case <-ctx.Done():
 		return
 	}
 	defer func() { n.changes <- struct{}{} }()
-	n.reconcile() // after a command that outlived its client's patience
+	n.reconcile(nil) // after a command that outlived its client's patience
 	if err := n.writeHighWatermarks(); err != nil {
 		n.log.Warn("high watermarks not written", "err", err)
 	}
@@ -70,47 +75,43 @@ func (n *Node) tick(ctx context.Context) {
 // writeHighWatermarks replaces the file by the table's marks. Only the holder of
 // the token calls it, or Close.
 func (n *Node) writeHighWatermarks() error {
+	for _, p := range n.warm.list() {
+		if hw := p.HighWatermark(); p.mark.Swap(hw) != hw {
+			n.marksChanged.Store(true)
+		}
+	}
+	if !n.marksChanged.Swap(false) {
+		return nil
+	}
 	c := engine.Checkpoint{}
 	for p := range n.table.Load().all() {
-		c[p.log.Name()] = p.HighWatermark()
-	}
-	// A partition whose log is gone keeps the mark that says so.
-	for name, mark := range n.lost {
-		c[name] = mark
+		c[p.name()] = p.mark.Load() // which says so, where a log is gone
 	}
 	if err := engine.WriteCheckpoint(n.o.FS, n.o.Dir, highWatermarks, c); err != nil {
+		n.marksChanged.Store(true)
 		return fmt.Errorf("%s: %w", highWatermarks, err)
 	}
 	return nil
 }
 
-// findLost reads the marks of the last run and notes the partitions that had
-// records then and have no log now. Such a log is not made again: an empty one
-// in its place would be served as the truth.
-func (n *Node) findLost(image *Image) error {
+// readHighWatermarks reads the marks of the last run. A partition that had records
+// then and has no log now is not given an empty one: it would be served as the
+// truth.
+func (n *Node) readHighWatermarks(image *Image) (engine.Checkpoint, error) {
 	marks, err := engine.ReadCheckpoint(n.o.FS, n.o.Dir, highWatermarks)
 	if err != nil {
 		n.log.Warn("high watermarks of the last run are not known", "err", err)
-		return nil
+		return nil, nil
 	}
-	stale := false
-	for name, mark := range marks {
-		if !hosts(image, name) {
-			stale = true
-			continue
-		}
-		if _, err := n.store.TopicID(name); mark > 0 && errors.Is(err, engine.ErrNotFound) {
-			n.lost[name] = mark
-		}
-	}
-	if !stale {
-		return nil
-	}
+	had := len(marks)
 	// Marks of a topic that is no more must not speak for one of its name.
 	maps.DeleteFunc(marks, func(name string, _ int64) bool { return !hosts(image, name) })
+	if len(marks) == had {
+		return marks, nil
+	}
 	err = engine.WriteCheckpoint(n.o.FS, n.o.Dir, highWatermarks, marks)
 	if errors.Is(err, engine.ErrNoSpace) && n.reserve.spend() {
 		err = engine.WriteCheckpoint(n.o.FS, n.o.Dir, highWatermarks, marks)
 	}
-	return err
+	return marks, err
 }

@@ -47,6 +47,9 @@ type Options struct {
 	// default; 0: 1.
 	NumPartitions      int32
 	DefaultReplication int16
+	// OpenSegments bounds the segments whose files are open though nobody uses
+	// them; 0: the engine's default.
+	OpenSegments int
 	// RetentionCheck is the time between two rounds of housekeeping; 0: 5 min.
 	RetentionCheck time.Duration
 	// SyncWorkers bounds the syncs under way at once; 0: the engine's default.
@@ -98,9 +101,11 @@ type Node struct {
 	// table. It is a channel, for waiting on a mutex would stop virtual time.
 	changes chan struct{}
 	table   atomic.Pointer[table]
-	// lost are the logs that are gone with their records, and their high
-	// watermarks; guarded by the token.
-	lost engine.Checkpoint
+	warm    warm
+	// marksChanged says that the file of the high watermarks is behind.
+	marksChanged atomic.Bool
+	// roomless says that a log could not be opened on a full disk.
+	roomless atomic.Bool
 
 	producerIDs producerIDs
 	reserve     reserve
@@ -127,13 +132,14 @@ func metadataConfig() engine.Config {
 }
 
 // Open opens a data directory, or makes a new one. When it returns the node leads
-// the cluster of one, and all partitions can be used. Errors: vfs.ErrLocked,
+// the cluster of one, and all partitions can be used: their logs are opened by
+// their first use, see [Partition]. Errors: vfs.ErrLocked,
 // engine.ErrFormat, *engine.CorruptError for metadata that is damaged. A
 // partition whose log is damaged does not keep the node from opening: it is
 // [ErrOffline].
 func Open(ctx context.Context, o Options) (*Node, error) {
 	o.fill()
-	n := &Node{o: o, log: o.Logger, changes: make(chan struct{}, 1), lost: engine.Checkpoint{}}
+	n := &Node{o: o, log: o.Logger, changes: make(chan struct{}, 1)}
 	n.producerIDs.turn = make(chan struct{}, 1)
 	n.producerIDs.turn <- struct{}{}
 	n.table.Store(newTable())
@@ -144,7 +150,7 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 	}
 	n.store, err = engine.OpenStore(engine.StoreOptions{
 		FS: o.FS, Dir: o.Dir, ClusterID: o.ClusterID, NodeID: o.NodeID,
-		Now: o.Now, Logger: o.Logger, SyncWorkers: o.SyncWorkers,
+		Now: o.Now, Logger: o.Logger, SyncWorkers: o.SyncWorkers, OpenSegments: o.OpenSegments,
 	})
 	if err != nil {
 		return nil, err
@@ -170,6 +176,9 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 	n.changes <- struct{}{}
 	n.background, n.stop = context.WithCancel(context.Background())
 	n.running.Go(func() { n.keepHouse(n.background) })
+	if !n.store.Clean() {
+		n.running.Go(func() { n.recoverAll(n.background) })
+	}
 	return n, nil
 }
 

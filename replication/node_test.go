@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/bobbin-log/bobbin/engine"
 	"github.com/bobbin-log/bobbin/replication/quorum"
 	"github.com/bobbin-log/bobbin/segment/batch"
 	"github.com/bobbin-log/bobbin/segment/vfs"
@@ -69,6 +70,15 @@ func produce(t *testing.T, n *Node, topic string, partition int32, values ...str
 	return pending
 }
 
+func marks(t *testing.T, p *Partition) engine.Marks {
+	t.Helper()
+	l, err := p.Log()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l.Marks()
+}
+
 func set(t *testing.T, values ...string) batch.Set {
 	t.Helper()
 	var rs []batch.Record
@@ -89,7 +99,7 @@ func consume(t *testing.T, n *Node, topic string, partition int32) (values []str
 	if err != nil {
 		t.Fatal(err)
 	}
-	for from := p.Log().Marks().Start; from < p.HighWatermark(); {
+	for from := marks(t, p).Start; from < p.HighWatermark(); {
 		r, err := p.Read(t.Context(), ReadRequest{From: from, MaxBytes: 1 << 20, AtLeastOne: true, LeaderEpoch: AnyEpoch})
 		if err != nil {
 			t.Fatal(err)

@@ -77,8 +77,8 @@ func TestPartitionSaysWhoItIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Topic() != "t" || p.TopicID() != made.ID || p.ID() != 1 || p.LeaderEpoch() != 0 || p.Log().Name() != "t-1" {
-		t.Errorf("%s %x %d %d %s", p.Topic(), p.TopicID(), p.ID(), p.LeaderEpoch(), p.Log().Name())
+	if p.Topic() != "t" || p.TopicID() != made.ID || p.ID() != 1 || p.LeaderEpoch() != 0 {
+		t.Errorf("%s %x %d %d %s", p.Topic(), p.TopicID(), p.ID(), p.LeaderEpoch(), p.name())
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bobbin-log/bobbin/engine"
+	"github.com/bobbin-log/bobbin/replication/quorum"
 )
 
 // The metadata comes first, the directories follow: a topic exists once its
@@ -28,37 +28,58 @@ import (
 // So no data is ever removed because metadata is missing.
 
 // openTopics brings the directories in line with the metadata at the start.
+// The directories of partitions are not looked into: there may be very many.
 func (n *Node) openTopics(ctx context.Context) error {
 	names, err := n.store.Names()
 	if err != nil {
 		return err
 	}
 	image := n.Image()
+	found := leftBehind{dirs: make(map[string]bool, len(names))}
 	for _, name := range names {
-		if name == metadataLog {
+		found.dirs[name] = true
+		if name == metadataLog || hosts(image, name) {
 			continue
 		}
 		if err := n.clearDirectory(image, name); err != nil {
 			return err
 		}
 	}
-	if err := n.findLost(image); err != nil {
+	if found.marks, err = n.readHighWatermarks(image); err != nil {
 		return err
 	}
-	n.reconcile()
-	n.purgeDeleted(ctx)
+	n.reconcile(&found)
+	if len(names) <= purgeAtOnceMax {
+		n.purgeDeleted(ctx)
+	}
 	return nil
 }
 
-// clearDirectory removes the directory of a deleted topic, and mentions one that
-// nobody knows.
+// purgeAtOnceMax is of how many directories a start that has deleted topics to
+// forget finds out whose they are; of more, housekeeping does.
+const purgeAtOnceMax = 1000
+
+// leftBehind is what an earlier run has left: directories that may be logs, and
+// the high watermarks by their names.
+type leftBehind struct {
+	dirs  map[string]bool
+	marks engine.Checkpoint
+}
+
+// of tells of one log.
+func (b *leftBehind) of(name string) (there bool, mark int64) {
+	if b == nil {
+		return false, 0
+	}
+	return b.dirs[name], b.marks[name]
+}
+
+// clearDirectory removes a directory that has no partition's name if it is that of
+// a deleted topic, and mentions it if nobody knows whose it is.
 func (n *Node) clearDirectory(image *Image, name string) error {
 	id, err := n.store.TopicID(name)
 	switch {
 	case errors.Is(err, engine.ErrNotFound): // a log that was not even begun
-		if hosts(image, name) {
-			return nil
-		}
 		left, err := n.store.Leftover(name)
 		if left && err == nil {
 			return n.store.Delete(name)
@@ -87,10 +108,11 @@ func hosts(image *Image, name string) bool {
 }
 
 // reconcile makes the table, and the directories, what the metadata says. It is
-// called with the token. Topics that did not change cost a comparison.
-func (n *Node) reconcile() {
+// called with the token. Topics that did not change cost a comparison. At the start
+// it is told what was found.
+func (n *Node) reconcile(found *leftBehind) {
 	old, image := n.table.Load(), n.Image()
-	if old.image == image && !old.lacksRoom() {
+	if old.image == image {
 		return
 	}
 	next := old.clone(image)
@@ -106,10 +128,11 @@ func (n *Node) reconcile() {
 		if image.TopicByID(id) == nil {
 			n.dropTopic(h)
 			dropped = true
+			n.marksChanged.Store(true)
 		}
 	}
 	if dropped {
-		// Before a topic of the same name can come to be: see findLost.
+		// Before a topic of the same name can come to be: see readHighWatermarks.
 		if err := n.writeHighWatermarks(); err != nil {
 			n.log.Warn("high watermarks not written", "err", err)
 		}
@@ -118,76 +141,84 @@ func (n *Node) reconcile() {
 	g := new(errgroup.Group)
 	g.SetLimit(n.o.OpenLogs)
 	for t := range image.Topics() {
-		if h := old.byID[t.ID]; h == nil || h.topic != t || h.lacksRoom() {
-			next.put(n.host(g, h, t))
+		if h := old.byID[t.ID]; h == nil || h.topic != t {
+			next.put(n.host(g, h, t, found))
 		}
 	}
-	_ = g.Wait() // what could not be opened is in the table
+	_ = g.Wait() // a partition knows why it could not be made
 	n.table.Store(next)
 }
 
-// host makes the entry of a new or changed topic. Its logs are opened by g; the
-// entry is complete when g is done.
-func (n *Node) host(g *errgroup.Group, old *hosted, t *Topic) *hosted {
-	h := &hosted{topic: t, partitions: make([]replica, len(t.Partitions))}
+// host makes the entry of a new or changed topic. Logs that are there are left cold,
+// the others are made by g, which is done when the entry is complete.
+func (n *Node) host(g *errgroup.Group, old *hosted, t *Topic, found *leftBehind) *hosted {
+	h := &hosted{topic: t, partitions: make([]*Partition, len(t.Partitions))}
 	config := n.topicConfig(t)
 	have := 0
 	if old != nil {
 		have = copy(h.partitions, old.partitions)
 	}
 	for i := range h.partitions {
-		if i < have && h.partitions[i].err == nil {
-			n.adjust(h.partitions[i].Partition, t, config)
+		if i < have {
+			p := h.partitions[i]
+			p.epoch.Store(t.Partitions[i].Epoch)
+			p.config.Store(&config)
+			p.configure()
 			continue
 		}
+		there, mark := found.of(logName(t.Name, int32(i)))
+		p := newPartition(n, t, int32(i), &config, mark)
+		h.partitions[i] = p
+		if there {
+			continue
+		}
+		n.marksChanged.Store(true)
 		g.Go(func() error {
-			h.partitions[i] = n.openReplica(t, int32(i), config)
+			if _, err := p.warm(); err == nil && n.warm.len() > warmMax {
+				p.cool()
+			}
 			return nil
 		})
 	}
 	return h
 }
 
-// adjust applies what can change of a partition that is open.
-func (n *Node) adjust(p *Partition, t *Topic, config engine.Config) {
-	p.epoch.Store(t.Partitions[p.id].Epoch)
-	if config == p.log.Config() {
-		return
-	}
-	if err := p.log.SetConfig(config); err != nil {
-		n.log.Warn("configuration not applied to an open log", "log", p.log.Name(), "err", err)
-	}
-}
-
 func logName(topic string, partition int32) string {
 	return topic + "-" + strconv.Itoa(int(partition))
 }
 
-func (n *Node) openReplica(t *Topic, id int32, config engine.Config) replica {
-	name := logName(t.Name, id)
-	l, err := n.openLog(name, engine.LogOptions{Config: config, TopicID: t.ID})
-	if err != nil {
-		n.log.Error("partition is offline: its log cannot be opened", "log", name, "err", err)
-		return replica{err: fmt.Errorf("%s: %w: %w", name, ErrOffline, err)}
+// openReplica opens a partition's log for it. The error is ErrOffline, unless the
+// node stops.
+func (n *Node) openReplica(p *Partition) (*opened, error) {
+	name := p.name()
+	l, err := n.openLog(name, engine.LogOptions{Config: *p.config.Load(), TopicID: p.topicID}, p.mark.Load())
+	if errors.Is(err, engine.ErrClosed) {
+		return nil, err
 	}
-	return replica{Partition: newPartition(t.Name, t.ID, id, t.Partitions[id].Epoch, l)}
+	if err != nil {
+		if errors.Is(err, engine.ErrNoSpace) {
+			n.roomless.Store(true)
+		}
+		n.log.Error("partition is offline: its log cannot be opened", "log", name, "err", err)
+		return nil, fmt.Errorf("%s: %w: %w", name, ErrOffline, err)
+	}
+	return &opened{log: l, quorum: *quorum.NewSingle(l)}, nil
 }
 
-// openLog opens a partition's log, or makes it if there is none of its topic.
-func (n *Node) openLog(name string, o engine.LogOptions) (*engine.Log, error) {
+// openLog opens a partition's log, or makes it if there is none of its topic and
+// there never were records in it.
+func (n *Node) openLog(name string, o engine.LogOptions, mark int64) (*engine.Log, error) {
 	id, err := n.store.TopicID(name)
-	switch mark := n.lost[name]; {
-	case mark > 0:
+	var l *engine.Log
+	if err == nil && id == o.TopicID {
+		l, err = n.store.Open(name, o)
+	}
+	switch {
+	case errors.Is(err, engine.ErrNotFound) && mark > 0:
 		return nil, fmt.Errorf("its directory is gone, and with it the records below offset %d: put it back and start again, or delete the topic", mark)
-	case errors.Is(err, engine.ErrNotFound):
-		return n.createLog(name, o)
-	case err != nil:
-		return nil, err
-	case id == o.TopicID:
-		l, err := n.store.Open(name, o)
-		if errors.Is(err, engine.ErrNotFound) { // a crash cut its creation short
-			return n.createLog(name, o)
-		}
+	case errors.Is(err, engine.ErrNotFound): // new, or a crash cut its creation short
+		return n.store.Create(name, o)
+	case err != nil || l != nil:
 		return l, err
 	case n.Image().Deleted(id):
 		err = n.store.Delete(name)
@@ -199,34 +230,18 @@ func (n *Node) openLog(name string, o engine.LogOptions) (*engine.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return n.createLog(name, o)
-}
-
-// createLog makes a log and its directory durable at once, so that whose it is
-// can be told after any crash.
-func (n *Node) createLog(name string, o engine.LogOptions) (*engine.Log, error) {
-	l, err := n.store.Create(name, o)
-	if err != nil {
-		return nil, err
-	}
-	if err := n.o.FS.SyncDir(path.Join(n.o.Dir, name)); err != nil {
-		return nil, errors.Join(err, n.store.Delete(name))
-	}
-	return l, nil
+	return n.store.Create(name, o)
 }
 
 // dropTopic removes the logs of a topic that was deleted.
 func (n *Node) dropTopic(h *hosted) {
-	for _, r := range h.partitions {
-		if r.Partition != nil {
-			r.deleted.Store(true)
-		}
+	for _, p := range h.partitions {
+		p.end()
 	}
 	g := new(errgroup.Group)
 	g.SetLimit(n.o.OpenLogs)
 	for i := range h.partitions {
 		name := logName(h.topic.Name, int32(i))
-		delete(n.lost, name)
 		g.Go(func() error {
 			if err := n.store.Delete(name); err != nil {
 				n.log.Error("directory of a deleted topic not removed; the next start tries again", "log", name, "err", err)
@@ -248,7 +263,11 @@ func (n *Node) purgeDeleted(ctx context.Context) {
 	if err != nil {
 		return // the next round tries again
 	}
+	known := n.identified()
 	for _, name := range names {
+		if known[name] {
+			continue
+		}
 		id, err := n.store.TopicID(name)
 		if err != nil && !errors.Is(err, engine.ErrNotFound) {
 			return
@@ -259,6 +278,17 @@ func (n *Node) purgeDeleted(ctx context.Context) {
 	if err != nil {
 		n.log.Debug("deleted topics not forgotten yet", "err", err)
 	}
+}
+
+// identified are the logs that were opened in this run: they are their topics'.
+func (n *Node) identified() map[string]bool {
+	known := map[string]bool{}
+	for p := range n.table.Load().all() {
+		if p.open.Load() != nil || p.due.Load() != dueUnknown {
+			known[p.name()] = true
+		}
+	}
+	return known
 }
 
 // topicConfig is a topic's effective configuration. Configs that this release

@@ -1,13 +1,9 @@
 package replication
 
 import (
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
-	"slices"
-
-	"github.com/bobbin-log/bobbin/engine"
 )
 
 // table is the partitions of this broker at one moment. It never changes once it
@@ -22,14 +18,8 @@ type table struct {
 // hosted is a topic of which this broker has replicas.
 type hosted struct {
 	topic *Topic
-	// partitions are by their number; those that cannot be used have an error
-	// instead.
-	partitions []replica
-}
-
-type replica struct {
-	*Partition
-	err error // nil or an ErrOffline
+	// partitions are by their number.
+	partitions []*Partition
 }
 
 func newTable() *table {
@@ -52,12 +42,12 @@ func (t *table) remove(h *hosted) {
 	}
 }
 
-// all yields the partitions that can be used.
+// all yields the partitions, also those that cannot be used.
 func (t *table) all() iter.Seq[*Partition] {
 	return func(yield func(*Partition) bool) {
 		for _, h := range t.byID {
-			for _, r := range h.partitions {
-				if r.err == nil && !yield(r.Partition) {
+			for _, p := range h.partitions {
+				if !yield(p) {
 					return
 				}
 			}
@@ -65,30 +55,20 @@ func (t *table) all() iter.Seq[*Partition] {
 	}
 }
 
-// lacksRoom reports whether a partition could not be opened on a full disk.
-func (t *table) lacksRoom() bool {
-	for _, h := range t.byID {
-		if h.lacksRoom() {
-			return true
-		}
-	}
-	return false
-}
-
-func (h *hosted) lacksRoom() bool {
-	return slices.ContainsFunc(h.partitions, func(r replica) bool { return errors.Is(r.err, engine.ErrNoSpace) })
-}
-
 func (h *hosted) partition(id int32) (*Partition, error) {
 	if id < 0 || int(id) >= len(h.partitions) {
 		return nil, fmt.Errorf("%s-%d: the topic has %d partitions: %w", h.topic.Name, id, len(h.partitions), ErrUnknownTopic)
 	}
-	r := h.partitions[id]
-	return r.Partition, r.err
+	p := h.partitions[id]
+	if _, err := p.use(); err != nil {
+		return nil, p.explain(err)
+	}
+	return p, nil
 }
 
-// Partition finds a partition by its topic's name. Errors: ErrUnknownTopic, also
-// for a partition that the topic does not have, and ErrOffline.
+// Partition finds a partition by its topic's name, and opens its log. Errors:
+// ErrUnknownTopic, also for a partition that the topic does not have, and
+// ErrOffline.
 func (n *Node) Partition(topic string, id int32) (*Partition, error) {
 	h := n.table.Load().byName[topic]
 	if h == nil {
@@ -97,12 +77,23 @@ func (n *Node) Partition(topic string, id int32) (*Partition, error) {
 	return h.partition(id)
 }
 
-// PartitionByID finds a partition by its topic's id. Errors: ErrUnknownTopicID,
-// ErrUnknownTopic for a partition that the topic does not have, and ErrOffline.
+// PartitionByID finds a partition by its topic's id, and opens its log. Errors:
+// ErrUnknownTopicID, ErrUnknownTopic for a partition that the topic does not have,
+// and ErrOffline.
 func (n *Node) PartitionByID(topic [16]byte, id int32) (*Partition, error) {
 	h := n.table.Load().byID[topic]
 	if h == nil {
 		return nil, fmt.Errorf("topic %x: %w", topic, ErrUnknownTopicID)
 	}
 	return h.partition(id)
+}
+
+// ColdPartition finds a partition by its topic's id and leaves its log as it is;
+// nil if there is none.
+func (n *Node) ColdPartition(topic [16]byte, id int32) *Partition {
+	h := n.table.Load().byID[topic]
+	if h == nil || id < 0 || int(id) >= len(h.partitions) {
+		return nil
+	}
+	return h.partitions[id]
 }

@@ -23,7 +23,7 @@ func (n *Node) change(ctx context.Context, decide func() [][]byte) error {
 	}
 	defer func() { n.changes <- struct{}{} }()
 	err := n.raft.Propose(ctx, func() ([][]byte, error) { return decide(), nil })
-	n.reconcile()
+	n.reconcile(nil)
 	if errors.Is(err, quorum.ErrTimeout) {
 		n.running.Go(n.followUp)
 	}
@@ -39,7 +39,7 @@ func (n *Node) followUp() {
 	}
 	select {
 	case <-n.changes:
-		n.reconcile()
+		n.reconcile(nil)
 		n.changes <- struct{}{}
 	case <-n.background.Done():
 	}

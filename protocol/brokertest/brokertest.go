@@ -265,8 +265,12 @@ func (b *Broker) check() {
 	for t := range b.node.Image().Topics() {
 		for i := range t.Partitions {
 			p, err := b.node.PartitionByID(t.ID, int32(i))
+			var log *engine.Log
 			if err == nil {
-				err = p.Log().Check()
+				log, err = p.Log()
+			}
+			if err == nil {
+				err = log.Check()
 			}
 			if err != nil {
 				b.t.Errorf("%s: %v", path.Join(b.dir, fmt.Sprintf("%s-%d", t.Name, i)), err)
