@@ -278,7 +278,9 @@ func (l *Log) syncTail(all bool) {
 	defer l.syncing.Unlock()
 	if w := l.beginSync(all); w != nil {
 		began := l.now()
+		l.store.cold.syncBegins()
 		err := w.run(l)
+		l.store.cold.syncEnded()
 		now := l.now()
 		l.gathered.synced(now.Sub(began), now)
 		l.endSync(w, err)

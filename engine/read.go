@@ -32,6 +32,9 @@ func (l *Log) Read(ctx context.Context, r Read) (segment.Extent, error) {
 		}
 		e, err := l.readParts(ctx, r, upTo)
 		if l.generation.Load() == generation && !errors.Is(err, segment.ErrClosed) {
+			if err == nil {
+				l.store.cold.admit(ctx, e)
+			}
 			return e, err
 		}
 		// The log was cut or trimmed meanwhile: what was found may be other

@@ -33,6 +33,9 @@ type StoreOptions struct {
 	Logger *slog.Logger // nil: says nothing
 	// SyncWorkers bounds the syncs under way at once; 0: 16.
 	SyncWorkers int
+	// ColdShare is the share of the disk's time that reads of what is not in memory
+	// may take while others wait for syncs; 0: a tenth, 1 or more: all of it.
+	ColdShare float64
 	// OpenSegments bounds the segments whose files are open though nobody uses
 	// them; 0: 1,024.
 	OpenSegments int
@@ -51,6 +54,7 @@ type Store struct {
 	now       func() time.Time
 	lock      io.Closer
 	committer *committer
+	cold      *coldReads
 	waiters   *sync.Pool // see newWaiterChannels
 	shelf     shelf
 	configs   configs
@@ -92,7 +96,7 @@ func OpenStore(o StoreOptions) (_ *Store, err error) {
 	if o.SyncWorkers <= 0 {
 		o.SyncWorkers = 16
 	}
-	s := &Store{fs: o.FS, dir: o.Dir, log: o.Logger, now: o.Now, committer: newCommitter(o.SyncWorkers), waiters: newWaiterChannels()}
+	s := &Store{fs: o.FS, dir: o.Dir, log: o.Logger, now: o.Now, committer: newCommitter(o.SyncWorkers), cold: newColdReads(o.ColdShare), waiters: newWaiterChannels()}
 	s.cleaner = newCleaner(o)
 	s.shelf.max = cmp.Or(max(o.OpenSegments, 0), shelfDefault)
 	s.mu.logs, s.mu.recovered = map[string]*Log{}, map[string]bool{}

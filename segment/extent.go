@@ -69,6 +69,24 @@ func (e Extent) ReadAt(p []byte, pos int64) (int, error) {
 	return n, err
 }
 
+// Cached is how many of the bytes [pos, pos+n) can be read without waiting for a
+// device, as far as the system tells.
+func (e Extent) Cached(pos, n int64) int64 {
+	n = max(0, min(n, e.n-pos))
+	if e.file == nil {
+		return n
+	}
+	return e.file.Cached(e.off+pos, n)
+}
+
+// Prefetch begins to bring the bytes [pos, pos+n) into memory and does not wait for
+// them. n may reach past the Extent's end. It does nothing for resident memory.
+func (e Extent) Prefetch(pos, n int64) {
+	if e.file != nil {
+		e.file.Prefetch(e.off+pos, n)
+	}
+}
+
 // Trim returns the first n bytes, under the same pin. Only one of the two may
 // be released.
 func (e Extent) Trim(n int64) Extent {

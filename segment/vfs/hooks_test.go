@@ -44,6 +44,9 @@ var methods = map[string]struct {
 	"File.Map":         {kind: vfs.OpMap, args: []any{int64(1)}},
 	"File.Close":       {kind: vfs.OpClose},
 	"File.Fd":          {plain: true},
+	"File.Cached":      {plain: true},
+	"File.Prefetch":    {plain: true},
+	"File.Evict":       {plain: true},
 	"File.Name":        {plain: true},
 	"Mapping.Bytes":    {plain: true},
 	// With buffers a WriteSync is two operations: see TestInjectSplitsWriteSync.

@@ -139,3 +139,12 @@ func (f *memFile) Close() error {
 	f.mem.release(f.inode)
 	return nil
 }
+
+// Cached implements [PageCache].
+func (f *memFile) Cached(_, n int64) int64 { return max(0, n) }
+
+// Prefetch implements [PageCache].
+func (f *memFile) Prefetch(_, _ int64) {}
+
+// Evict implements [PageCache].
+func (f *memFile) Evict(_, _ int64) {}

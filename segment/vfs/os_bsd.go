@@ -40,3 +40,12 @@ func osUsage(dir string) (Usage, error) {
 func osOpenDirect(string, Via) (DirectFile, error) {
 	return nil, unsupportedError{"writing around the page cache is built for Linux alone", errors.ErrUnsupported}
 }
+
+// Cached implements [PageCache].
+func (f *osFile) Cached(_, n int64) int64 { return max(0, n) }
+
+// Prefetch implements [PageCache].
+func (f *osFile) Prefetch(_, _ int64) {}
+
+// Evict implements [PageCache].
+func (f *osFile) Evict(_, _ int64) {}

@@ -63,6 +63,7 @@ type FS interface {
 type File interface {
 	io.ReaderAt
 	io.Closer
+	PageCache
 	// WriteAt writes the buffers one after the other from off (pwritev). It
 	// retries a short write until all is written or an error is met; written
 	// says how many bytes reached the page cache even then.
