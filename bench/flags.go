@@ -21,14 +21,9 @@ type Flags struct {
 }
 
 // Define adds the flags to f, with the defaults in force.
-func (c *Flags) Define(f *flag.FlagSet, defaults []string) {
-	*c = Flags{
-		Designs: defaults, Partitions: []int{1, 64, 1000}, Settings: map[string]string{}, Rounds: 3, Dir: ".",
-		Work: Work{
-			Partitions: 1, Writers: 64, BatchBytes: 16 << 10, RecordBytes: 1 << 10,
-			Warmup: time.Second, Time: 3 * time.Second, LimitBytes: 4 << 30,
-		},
-	}
+func (c *Flags) Define(f *flag.FlagSet, designs []string) {
+	c.DefineWork(f)
+	c.Designs, c.Partitions = designs, []int{1, 64, 1000}
 	f.Func("designs", "`names` or patterns such as '*+mmap+always', with commas (what the default is, the report shows)", func(s string) error {
 		c.Designs = strings.Split(s, ",")
 		return nil
@@ -44,6 +39,18 @@ func (c *Flags) Define(f *flag.FlagSet, defaults []string) {
 		}
 		return nil
 	})
+	f.StringVar(&c.Report, "report", "", "write the report to `file`.md and file.json")
+}
+
+// DefineWork adds those of the flags that say what is done, and not by whom.
+func (c *Flags) DefineWork(f *flag.FlagSet) {
+	*c = Flags{
+		Settings: map[string]string{}, Rounds: 3, Dir: ".",
+		Work: Work{
+			Partitions: 1, Writers: 64, BatchBytes: 16 << 10, RecordBytes: 1 << 10,
+			Warmup: time.Second, Time: 3 * time.Second, LimitBytes: 4 << 30,
+		},
+	}
 	f.Func("config", "a topic `setting` for Bobbin's own designs, key=value; may be given again", func(s string) error {
 		key, value, ok := strings.Cut(s, "=")
 		if !ok {
@@ -58,9 +65,8 @@ func (c *Flags) Define(f *flag.FlagSet, defaults []string) {
 	f.Float64Var(&c.Work.Rate, "rate", 0, "`appends` a second in all, latency from when each was due (0: closed loop)")
 	f.DurationVar(&c.Work.Time, "time", c.Work.Time, "how long a turn is measured")
 	f.DurationVar(&c.Work.Warmup, "warmup", c.Work.Warmup, "how long it runs before that")
-	f.IntVar(&c.Rounds, "rounds", c.Rounds, "how many turns each design has; figures are medians")
+	f.IntVar(&c.Rounds, "rounds", c.Rounds, "how many turns each has; figures are medians")
 	f.StringVar(&c.Dir, "dir", c.Dir, "`directory` on the file system to measure; everything made in it is removed")
-	f.StringVar(&c.Report, "report", "", "write the report to `file`.md and file.json")
 }
 
 // Plan makes the plan that the flags ask for, of the designs in all.

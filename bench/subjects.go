@@ -86,31 +86,37 @@ const (
 
 func openDesign(d engine.Design, settings map[string]string) func(string, Work) (Engine, error) {
 	return func(dir string, w Work) (Engine, error) {
-		c := engine.DefaultConfig()
-		c.SegmentBytes = w.SegmentBytes()
-		c, err := c.With(settings)
-		if err != nil {
-			return nil, err
-		}
-		c.Design = d
 		s, err := engine.OpenStore(engine.StoreOptions{FS: vfs.OS{}, Dir: dir, NodeID: 1})
 		if err != nil {
 			return nil, err
 		}
-		e := &designEngine{store: s, logs: make([]*engine.Log, w.Partitions), perBatch: int64(batch.Batch(makeBatch(w)).Count())}
-		g := new(errgroup.Group)
-		g.SetLimit(openAtOnce)
-		for i := range e.logs {
-			g.Go(func() (err error) {
-				e.logs[i], err = s.Create(fmt.Sprintf("bench-%d", i), engine.LogOptions{Config: c, TopicID: [16]byte{1}})
-				return err
-			})
-		}
-		if err := g.Wait(); err != nil {
+		e, err := newDesignEngine(s, d, settings, w)
+		if err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 		return e, nil
 	}
+}
+
+// newDesignEngine makes the logs of an engine in a store.
+func newDesignEngine(s *engine.Store, d engine.Design, settings map[string]string, w Work) (*designEngine, error) {
+	c := engine.DefaultConfig()
+	c.SegmentBytes = w.SegmentBytes()
+	c, err := c.With(settings)
+	if err != nil {
+		return nil, err
+	}
+	c.Design = d
+	e := &designEngine{store: s, logs: make([]*engine.Log, w.Partitions), perBatch: int64(batch.Batch(makeBatch(w)).Count())}
+	g := new(errgroup.Group)
+	g.SetLimit(openAtOnce)
+	for i := range e.logs {
+		g.Go(func() (err error) {
+			e.logs[i], err = s.Create(fmt.Sprintf("bench-%d", i), engine.LogOptions{Config: c, TopicID: [16]byte{1}})
+			return err
+		})
+	}
+	return e, g.Wait()
 }
 
 const openAtOnce = 16

@@ -17,9 +17,9 @@ func (a *app) benchCommand() *cobra.Command {
 		Short: "Put storage designs side by side",
 		Long: `Measure designs of the storage engine under equal conditions, in turns, on the
 file system of a directory. Nothing else should run on the machine meanwhile.`,
-		Example: "  bobbin bench engine\n  bobbin bench compare before.json after.json",
+		Example: "  bobbin bench engine\n  bobbin bench catchup\n  bobbin bench compare before.json after.json",
 	}
-	cmd.AddCommand(a.benchEngineCommand(), a.benchCompareCommand())
+	cmd.AddCommand(a.benchEngineCommand(), a.benchCatchupCommand(), a.benchCompareCommand())
 	return cmd
 }
 

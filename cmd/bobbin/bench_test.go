@@ -46,3 +46,10 @@ func TestCommandLine(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+func TestBenchCatchup(t *testing.T) {
+	r := run(t, "bench", "catchup", "--dir", t.TempDir(), "--cold-mb", "4", "--writers", "2", "--batch", "4KiB", "--time", "20ms", "--warmup", "0s", "--rounds", "1")
+	if r.code != exitOK || !strings.Contains(r.out, "\npaced ") {
+		t.Errorf("exit code %d: %s%s", r.code, r.out, r.stderr)
+	}
+}
