@@ -54,7 +54,6 @@ import (
 // block is written while the next append goes into it.
 type directSegment struct {
 	fileSegment
-	fs     vfs.FS
 	via    vfs.Via
 	behind func() bool // Options.Behind; not nil
 
@@ -85,7 +84,7 @@ func openDirect(fs vfs.FS, path string, o Options) (Segment, error) {
 }
 
 func openVia(fs vfs.FS, path string, o Options, via vfs.Via) (Segment, error) {
-	s := &directSegment{fs: fs, via: via, behind: o.Behind, writing: make(chan struct{}, 1), held: -1}
+	s := &directSegment{via: via, behind: o.Behind, writing: make(chan struct{}, 1), held: -1}
 	if s.behind == nil {
 		s.behind = func() bool { return false }
 	}
@@ -105,7 +104,7 @@ func openVia(fs vfs.FS, path string, o Options, via vfs.Via) (Segment, error) {
 
 // openOut opens the descriptor to write by.
 func (s *directSegment) openOut() error {
-	out, err := s.fs.OpenDirect(s.f.Name(), s.via)
+	out, err := s.f.Direct(s.via)
 	if err != nil {
 		return err
 	}

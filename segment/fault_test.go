@@ -266,7 +266,7 @@ func TestLastReleaseClosesTheFile(t *testing.T) {
 func closeUnderExtents(t *testing.T, d segment.Design) {
 	var opened, closed atomic.Int64
 	s := brokenDesign(d, vfs.Rule{Kinds: []vfs.Kind{vfs.OpClose}, Wait: func(vfs.Op) { closed.Add(1) }},
-		vfs.Rule{Kinds: []vfs.Kind{vfs.OpCreate, vfs.OpOpenDirect}, Wait: func(vfs.Op) { opened.Add(1) }})
+		vfs.Rule{Kinds: []vfs.Kind{vfs.OpCreate, vfs.OpDirect}, Wait: func(vfs.Op) { opened.Add(1) }})
 	seg := s.create(t)
 	add(t, seg, "0123456789")
 	a, b := pin(t, seg, 0, 4), pin(t, seg, 0, 4)

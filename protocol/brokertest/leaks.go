@@ -97,13 +97,13 @@ type countedDirect struct {
 	closed atomic.Bool
 }
 
-func (c *countedFS) OpenDirect(name string, via vfs.Via) (vfs.DirectFile, error) {
-	d, err := c.FS.OpenDirect(name, via)
+func (f *countedFile) Direct(via vfs.Via) (vfs.DirectFile, error) {
+	d, err := f.File.Direct(via)
 	if err != nil {
 		return nil, err
 	}
-	c.open.Add(1)
-	return &countedDirect{DirectFile: d, fs: c}, nil
+	f.fs.open.Add(1)
+	return &countedDirect{DirectFile: d, fs: f.fs}, nil
 }
 
 func (d *countedDirect) Close() error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"path"
 	"slices"
@@ -19,7 +20,9 @@ import (
 // openDirect skips what this system cannot do.
 func openDirect(t *testing.T, sys vfs.FS, name string, via vfs.Via) vfs.DirectFile {
 	t.Helper()
-	d, err := sys.OpenDirect(name, via)
+	f := must(sys.Open(name))(t)
+	defer f.Close()
+	d, err := f.Direct(via)
 	if errors.Is(err, errors.ErrUnsupported) {
 		t.Skipf("this system cannot do it: %v", err)
 	}
@@ -94,9 +97,34 @@ func TestDirectWrites(t *testing.T) {
 			t.Errorf("Name() = %q", d.Name())
 		}
 		ok(t, d.Close())
-		_, err := sys.OpenDirect(name+" is not there", via)
-		if err == nil {
-			t.Error("opened a file that does not exist")
+		f := must(sys.OpenRead(name))(t)
+		defer f.Close()
+		_, err := f.Direct(via)
+		refused(t, err, fs.ErrPermission, "direct", name)
+	})
+}
+
+// It is the file that is opened again, not the name.
+func TestDirectFollowsTheFile(t *testing.T) {
+	conform(t, func(t *testing.T, sys vfs.FS, dir string) {
+		name, moved := path.Join(dir, "a"), path.Join(dir, "b")
+		f := create(t, sys, name, "")
+		defer f.Close()
+		ok(t, sys.Rename(name, moved))
+		ok(t, create(t, sys, name, "another").Close())
+		d, err := f.Direct(vfs.ViaCalls)
+		if errors.Is(err, errors.ErrUnsupported) {
+			t.Skipf("this system cannot do it: %v", err)
+		}
+		ok(t, err)
+		defer d.Close()
+		buf := pattern(d.Buffer(vfs.DirectAlign), 1)
+		must(d.WriteAt([][]byte{buf}, 0))(t)
+		if got := read(t, sys, moved); got != string(buf) {
+			t.Error("the file was not written to")
+		}
+		if got := read(t, sys, name); got != "another" {
+			t.Error("another file was written to")
 		}
 	})
 }
@@ -152,7 +180,7 @@ func TestInjectSplitsWriteSync(t *testing.T) {
 	d := openDirect(t, sys, "/a", vfs.ViaRing)
 	buf := d.Buffer(2 * vfs.DirectAlign)
 	must(d.WriteSync([][]byte{buf}, 0))(t)
-	if want := []vfs.Kind{vfs.OpOpenDirect, vfs.OpWrite, vfs.OpSync}; !slices.Equal(seen, want) {
+	if want := []vfs.Kind{vfs.OpOpen, vfs.OpDirect, vfs.OpClose, vfs.OpWrite, vfs.OpSync}; !slices.Equal(seen, want) {
 		t.Errorf("the hooks saw %v, want %v", seen, want)
 	}
 	// A direct write is cut short between blocks.
@@ -219,7 +247,7 @@ func ExampleDirectFile() {
 	mem := vfs.NewMem()
 	f, _ := mem.Create("/log")
 	defer f.Close()
-	d, _ := mem.OpenDirect("/log", vfs.ViaCalls)
+	d, _ := f.Direct(vfs.ViaCalls)
 	defer d.Close()
 	block := d.Buffer(vfs.DirectAlign)
 	copy(block, "one block, with zeros behind what counts")

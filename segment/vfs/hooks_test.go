@@ -24,7 +24,6 @@ var methods = map[string]struct {
 	"FS.Create":        {kind: vfs.OpCreate, args: []any{"/top/new"}},
 	"FS.Open":          {kind: vfs.OpOpen, args: []any{"/top/a"}},
 	"FS.OpenRead":      {kind: vfs.OpOpenRead, args: []any{"/top/a"}},
-	"FS.OpenDirect":    {kind: vfs.OpOpenDirect, args: []any{"/top/a", vfs.ViaRing}},
 	"FS.Remove":        {kind: vfs.OpRemove, args: []any{"/top/a"}},
 	"FS.RemoveAll":     {kind: vfs.OpRemoveAll, args: []any{"/top/dir"}},
 	"FS.Rename":        {kind: vfs.OpRename, args: []any{"/top/a", "/top/b"}},
@@ -42,6 +41,7 @@ var methods = map[string]struct {
 	"File.Preallocate": {kind: vfs.OpPreallocate, args: []any{int64(9)}},
 	"File.Size":        {kind: vfs.OpSize},
 	"File.Map":         {kind: vfs.OpMap, args: []any{int64(1)}},
+	"File.Direct":      {kind: vfs.OpDirect, args: []any{vfs.ViaRing}},
 	"File.Close":       {kind: vfs.OpClose},
 	"File.Fd":          {plain: true},
 	"File.Cached":      {plain: true},
@@ -84,7 +84,7 @@ func eachMethod(t *testing.T, wrap func(vfs.FS) vfs.FS, test func(t *testing.T, 
 				f := must(sys.Open("/top/a"))(t)
 				receivers := map[string]any{
 					"FS": sys, "File": f, "Mapping": must(f.Map(3))(t), "Closer": must(sys.Lock("/top/HELD"))(t),
-					"DirectFile": must(sys.OpenDirect("/top/a", vfs.ViaCalls))(t),
+					"DirectFile": must(f.Direct(vfs.ViaCalls))(t),
 				}
 				var args []reflect.Value
 				for _, a := range m.args {

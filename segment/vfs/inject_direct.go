@@ -9,17 +9,16 @@ type injectDirect struct {
 	in *Inject
 }
 
-// OpenDirect implements [FS].
-func (in *Inject) OpenDirect(name string, via Via) (DirectFile, error) {
-	var f DirectFile
-	err := in.do(Op{Kind: OpOpenDirect, Path: name}, func() (err error) { f, err = in.below.OpenDirect(name, via); return err })
+func (f *injectFile) Direct(via Via) (DirectFile, error) {
+	var d DirectFile
+	err := f.in.do(f.op(OpDirect, 0), func() (err error) { d, err = f.File.Direct(via); return err })
 	switch {
-	case err != nil && f != nil:
-		return nil, errors.Join(err, f.Close())
+	case err != nil && d != nil:
+		return nil, errors.Join(err, d.Close())
 	case err != nil:
 		return nil, err
 	}
-	return &injectDirect{DirectFile: f, in: in}, nil
+	return &injectDirect{DirectFile: d, in: f.in}, nil
 }
 
 func (f *injectDirect) WriteAt(bufs [][]byte, off int64) (int64, error) {

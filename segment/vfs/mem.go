@@ -172,22 +172,12 @@ func (m *Mem) open(inode *memInode, name string, writable bool) *memFile {
 }
 
 // Open implements [FS].
-func (m *Mem) Open(name string) (File, error) { return asFile(m.openExisting(OpOpen, name, true)) }
+func (m *Mem) Open(name string) (File, error) { return m.openExisting(OpOpen, name, true) }
 
 // OpenRead implements [FS].
-func (m *Mem) OpenRead(name string) (File, error) {
-	return asFile(m.openExisting(OpOpenRead, name, false))
-}
+func (m *Mem) OpenRead(name string) (File, error) { return m.openExisting(OpOpenRead, name, false) }
 
-// asFile keeps a nil *memFile from becoming a File that is not nil.
-func asFile(f *memFile, err error) (File, error) {
-	if err != nil {
-		return nil, err
-	}
-	return f, nil
-}
-
-func (m *Mem) openExisting(kind Kind, name string, writable bool) (*memFile, error) {
+func (m *Mem) openExisting(kind Kind, name string, writable bool) (File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	entry, err := m.lookup(name)

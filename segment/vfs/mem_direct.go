@@ -4,13 +4,14 @@ package vfs
 // is kept of the real thing is its alignment, and that a write is no sync.
 type memDirect struct{ file *memFile }
 
-// OpenDirect implements [FS]. Both ways are the same here.
-func (m *Mem) OpenDirect(name string, _ Via) (DirectFile, error) {
-	f, err := m.openExisting(OpOpenDirect, name, true)
-	if err != nil {
-		return nil, err
+// Direct implements [File]. Both ways are the same here.
+func (f *memFile) Direct(Via) (DirectFile, error) {
+	if err := f.check(true); err != nil {
+		return nil, opError(OpDirect, f.name, err)
 	}
-	return &memDirect{f}, nil
+	f.mem.mu.Lock()
+	defer f.mem.mu.Unlock()
+	return &memDirect{f.mem.open(f.inode, f.name, true)}, nil
 }
 
 func (d *memDirect) Buffer(n int) []byte { return alignedMemory(n) }

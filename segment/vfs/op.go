@@ -13,7 +13,6 @@ const (
 	OpCreate Kind = iota
 	OpOpen
 	OpOpenRead
-	OpOpenDirect
 	OpRemove
 	OpRemoveAll
 	OpRename
@@ -32,6 +31,7 @@ const (
 	OpPreallocate
 	OpSize
 	OpMap
+	OpDirect
 	OpClose
 
 	OpFlush
@@ -63,11 +63,11 @@ func Changes() []Kind {
 // String returns the name that errors and traces use.
 func (k Kind) String() string {
 	names := [kinds]string{
-		OpCreate: "create", OpOpen: "open", OpOpenRead: "openread", OpOpenDirect: "opendirect", OpRemove: "remove",
+		OpCreate: "create", OpOpen: "open", OpOpenRead: "openread", OpRemove: "remove",
 		OpRemoveAll: "removeall", OpRename: "rename", OpMkdirAll: "mkdirall", OpReadDir: "readdir",
 		OpStat: "stat", OpSyncDir: "syncdir", OpLock: "lock", OpUnlock: "unlock", OpUsage: "usage",
 		OpRead: "read", OpWrite: "write", OpSync: "sync", OpTruncate: "truncate",
-		OpPreallocate: "preallocate", OpSize: "size", OpMap: "map", OpClose: "close",
+		OpPreallocate: "preallocate", OpSize: "size", OpMap: "map", OpDirect: "direct", OpClose: "close",
 		OpFlush: "flush", OpUnmap: "unmap",
 	}
 	if k >= kinds {

@@ -36,15 +36,6 @@ func (OS) Open(name string) (File, error) { return osOpen(OpOpen, name, os.O_RDW
 // OpenRead implements [FS].
 func (OS) OpenRead(name string) (File, error) { return osOpen(OpOpenRead, name, os.O_RDONLY) }
 
-// OpenDirect implements [FS] with O_DIRECT.
-func (OS) OpenDirect(name string, via Via) (DirectFile, error) {
-	f, err := osOpenDirect(name, via)
-	if err != nil {
-		return nil, opError(OpOpenDirect, name, err)
-	}
-	return f, nil
-}
-
 func osOpen(kind Kind, name string, flag int) (File, error) {
 	f, err := os.OpenFile(name, flag, 0)
 	if err != nil {

@@ -37,7 +37,7 @@ func osUsage(dir string) (Usage, error) {
 	return Usage{Size: uint64(s.Blocks) * unit, Free: uint64(s.Bavail) * unit}, nil
 }
 
-func osOpenDirect(string, Via) (DirectFile, error) {
+func osDirectOf(*osFile, Via) (DirectFile, error) {
 	return nil, unsupportedError{"writing around the page cache is built for Linux alone", errors.ErrUnsupported}
 }
 

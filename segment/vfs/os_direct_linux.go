@@ -2,7 +2,9 @@ package vfs
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,15 +15,20 @@ type osDirect struct {
 	name string
 }
 
-func osOpenDirect(name string, via Via) (DirectFile, error) {
-	f, err := os.OpenFile(name, os.O_WRONLY|unix.O_DIRECT, 0)
-	if errors.Is(err, unix.EINVAL) {
+// osDirectOf opens f's file by way of its descriptor: another file may have the
+// name by now.
+func osDirectOf(of *osFile, via Via) (DirectFile, error) {
+	f, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", of.file.Fd()), os.O_WRONLY|unix.O_DIRECT, 0)
+	runtime.KeepAlive(of.file)
+	switch {
+	case errors.Is(err, unix.EINVAL):
 		return nil, unsupportedError{"this file system has no O_DIRECT (choose a segment design without it)", cause(err)}
-	}
-	if err != nil {
+	case errors.Is(err, unix.ENOENT):
+		return nil, unsupportedError{"O_DIRECT needs /proc, which is not mounted (choose a segment design without it)", cause(err)}
+	case err != nil:
 		return nil, err
 	}
-	d := osDirect{file: f, name: name}
+	d := osDirect{file: f, name: of.name}
 	if via == ViaCalls {
 		return &d, nil
 	}

@@ -92,6 +92,18 @@ func (f *osFile) Size() (int64, error) {
 	return info.Size(), nil
 }
 
+// Direct implements [File] with O_DIRECT.
+func (f *osFile) Direct(via Via) (DirectFile, error) {
+	if !f.writable {
+		return nil, opError(OpDirect, f.name, errReadOnly)
+	}
+	d, err := osDirectOf(f, via)
+	if err != nil {
+		return nil, opError(OpDirect, f.name, err)
+	}
+	return d, nil
+}
+
 // Fd implements [File]. The os package leaves a regular file in blocking mode,
 // and asking for the descriptor changes nothing about it.
 func (f *osFile) Fd() (uintptr, bool) { return f.file.Fd(), true }

@@ -29,9 +29,6 @@ type FS interface {
 	Open(name string) (File, error)
 	// OpenRead opens an existing file for reading only.
 	OpenRead(name string) (File, error)
-	// OpenDirect opens an existing file for writing around the page cache. Where
-	// the system cannot do it that way the error is [errors.ErrUnsupported].
-	OpenDirect(name string, via Via) (DirectFile, error)
 	// Remove removes a file or an empty directory.
 	Remove(name string) error
 	// RemoveAll removes name and everything below it; no error if absent.
@@ -84,6 +81,10 @@ type File interface {
 	// and the file must not be truncated below it while mapped: touching a
 	// page past the end kills the process.
 	Map(size int64) (Mapping, error)
+	// Direct opens the same file, whatever its name is by now, for writing around
+	// the page cache. Where the system cannot do it that way the error is
+	// [errors.ErrUnsupported].
+	Direct(via Via) (DirectFile, error)
 	// Fd returns the descriptor to hand to sendfile, and false for files that
 	// have none. It stays valid until Close. The caller must not use or move
 	// the descriptor's own file position.
