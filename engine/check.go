@@ -27,7 +27,7 @@ func (l *Log) Check() error {
 	next := parts[0].base
 	for i, p := range parts {
 		if p.base < next {
-			found = append(found, &CorruptError{fileName(l.dir, p.base, suffixSegment), 0, fmt.Sprintf("it begins before offset %d, where the segment before it ends", next)})
+			found = append(found, &CorruptError{Path: fileName(l.dir, p.base, suffixSegment), Why: fmt.Sprintf("it begins before offset %d, where the segment before it ends", next)})
 		}
 		end, err := l.checkPart(p)
 		found = append(found, err)
@@ -64,27 +64,45 @@ func (l *Log) checkPart(p *part) (next int64, err error) {
 	positions := map[int64]int64{} // last offset of a batch → position
 	var buf []byte
 	for pos, size := int64(0), int64(0); pos < s.end; pos += size {
-		if buf, size, err = s.checked(buf, pos, &next); err != nil {
-			return next, err
+		if d, ok := p.damaged().at(pos); ok {
+			err = errors.Join(err, l.corruptError(d))
+			to, _ := s.skip(pos)
+			size, next = to-pos, s.due
+			continue
 		}
+		h, e := s.next(pos)
+		if e == nil {
+			size = h.Size()
+			buf, e = s.checked(buf, pos, size)
+		}
+		if e != nil {
+			return next, errors.Join(err, e)
+		}
+		next = s.due
 		b := batch.Batch(buf)
 		positions[b.LastOffset()] = pos
 		newest = max(newest, newestOf(b))
 	}
 	// What only the indexes say may be short of the truth, see surveyNewest.
-	if newest != p.newest && p.newest >= 0 && (p.surveyed || newest < p.newest) {
+	if newest != p.newest && p.newest >= 0 && (p.surveyed || newest < p.newest) && len(p.damaged()) == 0 {
 		err = fmt.Errorf("%s: segment %d has records up to time %d, but is known for %d", l.name, p.base, newest, p.newest)
 	}
 	wrong := func(suffix string, e index.Entry, why string) {
-		err = errors.Join(err, &CorruptError{fileName(l.dir, p.base, suffix), -1, fmt.Sprintf("entry %d→%d %s", e.Key, e.Value, why)})
+		err = errors.Join(err, &CorruptError{Path: fileName(l.dir, p.base, suffix), Pos: -1, Why: fmt.Sprintf("entry %d→%d %s", e.Key, e.Value, why)})
 	}
 	p.offsets.All(func(e index.Entry) bool {
+		if _, quarantined := p.damaged().at(e.Value); quarantined {
+			return true
+		}
 		if pos, ok := positions[e.Key]; !ok || pos != e.Value {
 			wrong(suffixOffsets, e, "points at no batch that ends with that offset")
 		}
 		return true
 	})
 	p.times.All(func(e index.Entry) bool {
+		if _, quarantined := p.damaged().holding(e.Value); quarantined {
+			return true
+		}
 		if _, ok := positions[e.Value]; !ok || e.Key > newest {
 			wrong(suffixTimes, e, "names no batch, or a time that no record has")
 		}

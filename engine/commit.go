@@ -350,12 +350,15 @@ func (w *tailWork) run(l *Log) error {
 		}
 		p.release()
 	}
+	if err != nil {
+		return err // a snapshot tells recovery that what lies before it was synced
+	}
 	for _, s := range w.snapshots {
 		if err := writeSnapshot(l.fs, l.dir, s.offset, s.bytes); err != nil {
 			l.log.Warn("producer snapshot not written", "log", l.name, "offset", s.offset, "err", err)
 		}
 	}
-	if err == nil && w.names && !bugNoDirSync.made() {
+	if w.names && !bugNoDirSync.made() {
 		err = l.fs.SyncDir(l.dir)
 	}
 	return err

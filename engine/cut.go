@@ -125,6 +125,11 @@ func (l *Log) boundary(p *part, offset int64) (pos, base int64, err error) {
 	if size == 0 {
 		s.base = offset // in a hole, or at the end
 	}
+	for _, d := range p.damaged() {
+		if d.First >= offset && d.Pos < pos {
+			return d.Pos, offset, err // damage goes as a batch does
+		}
+	}
 	return pos, min(s.base, offset), err
 }
 
@@ -138,6 +143,7 @@ func (l *Log) cutPart(p *part, size, offset int64) error {
 	if err := p.seg.Truncate(size); err != nil {
 		return err
 	}
+	l.cutDamage(p, size, offset)
 	p.keep()
 	p.setSealed(false)
 	p.synced = false

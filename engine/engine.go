@@ -120,8 +120,15 @@ type CorruptError struct {
 	Path string
 	Pos  int64
 	Why  string
+	// First and Next are what is lost by it: the records of [First, Next) cannot
+	// be read, those from Next on can. Both are 0 where that is not known.
+	First, Next int64
 }
 
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("%s: damaged at byte %d: %s", e.Path, e.Pos, e.Why)
+	text := fmt.Sprintf("%s: damaged at byte %d: %s", e.Path, e.Pos, e.Why)
+	if e.Next > e.First {
+		text += fmt.Sprintf("; offsets %d to %d cannot be read, go on from %d", e.First, e.Next-1, e.Next)
+	}
+	return text
 }

@@ -20,6 +20,8 @@ const (
 
 	nameEpochs = "leader-epoch-checkpoint"
 	nameTopic  = "partition.metadata"
+	// nameQuarantine is ours; Kafka leaves a file alone that it does not know.
+	nameQuarantine = "bobbin-quarantine"
 
 	suffixDelete = "-delete" // a log's directory that is on its way out
 )

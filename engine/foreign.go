@@ -43,7 +43,7 @@ func (s *Store) Leftover(name string) (bool, error) {
 	}
 	for _, e := range entries {
 		file := strings.TrimSuffix(e.Name(), vfs.SuffixTemp)
-		known := file == nameTopic || file == nameEpochs
+		known := file == nameTopic || file == nameEpochs || file == nameQuarantine
 		for _, suffix := range []string{suffixOffsets, suffixTimes, suffixSnapshot} {
 			_, ok := fileOffset(file, suffix)
 			known = known || ok

@@ -49,6 +49,7 @@ func (l *Log) writeDown(closing bool) (recovery, start int64) {
 		l.log.Warn("log not checkpointed: a recovery would read more", "log", l.name, "err", err)
 		return l.recovered.Load(), start
 	}
+	l.saveDamage()
 	l.recovered.Store(recovery)
 	return recovery, start
 }
@@ -188,6 +189,7 @@ func (l *Log) finish() error {
 			return err
 		}
 	}
+	l.saveDamage()
 	if err := l.writeCheckpointSnapshot(end, l.mu.snapshotAt, encodeSnapshot(&l.mu.producers)); err != nil {
 		return fmt.Errorf("close %s: %w", l.name, err)
 	}

@@ -70,6 +70,12 @@ type Log struct {
 	// checkpoints, Truncate, Reset and Close. Lock order: cutting, syncing, mu.
 	syncing sync.Mutex
 	tail    tailWork
+	opening *recovery // while it is opened, and nobody else has it
+	// damage guards the parts' damage; it comes after all other locks.
+	damage struct {
+		sync.Mutex
+		unsaved bool // the quarantine file is behind
+	}
 
 	mu struct {
 		sync.Mutex

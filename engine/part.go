@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/bobbin-log/bobbin/index"
@@ -38,6 +39,10 @@ type part struct {
 	*media
 
 	use partUse
+
+	// damage is what is quarantined of the segment; nil: nothing. It is changed
+	// with Log.damage held.
+	damage atomic.Pointer[damages]
 
 	// The rest is guarded by Log.mu.
 
@@ -282,6 +287,12 @@ func (p *part) stat() SegmentStat {
 	s := SegmentStat{Base: p.base, Next: p.next, Bytes: p.size(), Newest: p.written}
 	if p.newest >= 0 {
 		s.Newest = time.UnixMilli(p.newest)
+	}
+	if len(p.damaged()) > 0 {
+		// The newest record may be among those that cannot be read.
+		if m := p.modified(); m.After(s.Newest) {
+			s.Newest = m
+		}
 	}
 	return s
 }

@@ -89,9 +89,11 @@ func (p *part) rebuild(o partOptions, how mediaOptions) (_ *media, err error) {
 	}()
 	twin := newPart(p.log, p.base, false)
 	twin.media = m
+	twin.damage.Store(p.damage.Load())
 	if err := errors.Join(cutIndexes(twin, p.base), p.log.survey(twin)); err != nil {
 		return nil, err
 	}
+	p.damage.Store(twin.damage.Load())
 	if !sealed {
 		return m, nil
 	}

@@ -3,10 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"sort"
-	"sync"
 
 	"github.com/bobbin-log/bobbin/segment"
 	"github.com/bobbin-log/bobbin/segment/batch"
@@ -66,6 +63,9 @@ func (l *Log) readParts(ctx context.Context, r Read, upTo int64) (segment.Extent
 	if i < 0 {
 		return segment.Extent{}, segment.ErrClosed // trimmed since
 	}
+	if d, ok := parts[i].damaged().holding(r.From); ok {
+		return segment.Extent{}, l.corruptError(d)
+	}
 	for ; i < len(parts) && parts[i].base < upTo; i++ {
 		e, err := l.readPart(ctx, parts[i], i == len(parts)-1 || parts[i+1].base > upTo, r, upTo)
 		if e.Len() > 0 || err != nil {
@@ -92,8 +92,15 @@ func (l *Log) readPart(ctx context.Context, p *part, bounded bool, r Read, upTo 
 	s := newScanner(l, p)
 	defer s.free()
 	pos, size, err := s.find(r.From, func(h batch.Batch) bool { return h.LastOffset() >= r.From })
-	if err != nil || size == 0 || s.base >= upTo {
+	if err != nil {
 		return segment.Extent{}, err
+	}
+	ds := p.damaged()
+	if d, ok := ds.holding(r.From); ok { // it was met on the way
+		return segment.Extent{}, l.corruptError(d)
+	}
+	if size == 0 || s.base >= upTo {
+		return segment.Extent{}, nil
 	}
 	n := r.MaxBytes
 	if n < size {
@@ -115,7 +122,7 @@ func (l *Log) readPart(ctx context.Context, p *part, bounded bool, r Read, upTo 
 			end = s.end
 		}
 	}
-	return p.seg.Extent(ctx, pos, min(n, end-pos))
+	return p.seg.Extent(ctx, pos, min(n, ds.behind(pos, end)-pos))
 }
 
 // below reports whether the index knows that the bytes before pos are of batches
@@ -123,110 +130,6 @@ func (l *Log) readPart(ctx context.Context, p *part, bounded bool, r Read, upTo 
 func (p *part) below(upTo, pos int64) bool {
 	e, ok := p.offsets.Floor(upTo - 1)
 	return ok && pos <= e.Value
-}
-
-// scanner reads the headers of a part's batches. The part is acquired.
-type scanner struct {
-	l    *Log
-	p    *part
-	end  int64 // of the bytes that find looked at
-	base int64 // offset of the batch that find found
-	at   int64 // position of the header that find shows
-	buf  *[scanBytes]byte
-	from int64 // position of buf's first byte
-	have int   // bytes in buf
-}
-
-// scanBytes is how much is read to look for a header: with Kafka's index
-// interval the one wanted is mostly in the first read.
-const scanBytes = 4096 + batch.HeaderSize
-
-// scanBuffers are reused, so that a read allocates nothing.
-var scanBuffers = sync.Pool{New: func() any { return new([scanBytes]byte) }}
-
-func newScanner(l *Log, p *part) scanner {
-	return scanner{l: l, p: p, buf: scanBuffers.Get().(*[scanBytes]byte)}
-}
-
-func (s *scanner) free() { scanBuffers.Put(s.buf) }
-
-// find returns place and size of the first batch, from the index entry below
-// key on, whose header is wanted. A size of 0 means that there is none below
-// end, which is where the part ended when find began.
-func (s *scanner) find(key int64, wanted func(header batch.Batch) bool) (pos, size int64, err error) {
-	s.end = s.p.seg.Size()
-	for pos = s.indexed(key); pos < s.end; {
-		h, err := s.header(pos)
-		if err != nil {
-			return 0, 0, err
-		}
-		s.at = pos
-		if wanted(h) {
-			s.base = h.BaseOffset()
-			return pos, h.Size(), nil
-		}
-		pos += h.Size()
-	}
-	return pos, 0, nil
-}
-
-// indexed returns the position of the index entry below key, or 0 if there is
-// none, or none that is true: no checksum guards an index, and the header that it
-// points at is read anyway.
-func (s *scanner) indexed(key int64) int64 {
-	e, ok := s.p.offsets.Floor(key)
-	if !ok || e.Value >= s.end {
-		return 0
-	}
-	if h, err := s.header(e.Value); err != nil || h.LastOffset() != e.Key {
-		return 0
-	}
-	return e.Value
-}
-
-// header returns the header at pos, which is below end. It is valid until the
-// next call.
-func (s *scanner) header(pos int64) (batch.Batch, error) {
-	if pos < s.from || pos+batch.HeaderSize > s.from+int64(s.have) {
-		n, err := s.p.seg.ReadAt(s.buf[:min(scanBytes, s.end-pos)], pos)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, err
-		}
-		s.from, s.have = pos, n
-	}
-	at := int(pos - s.from)
-	if s.have-at < batch.HeaderSize {
-		return nil, s.corrupt(pos, fmt.Sprintf("%d bytes are left, a batch header has %d", s.end-pos, batch.HeaderSize))
-	}
-	h := batch.Batch(s.buf[at : at+batch.HeaderSize])
-	size, err := batch.PeekSize(h)
-	if err != nil {
-		return nil, s.corrupt(pos, err.Error())
-	}
-	if pos+size > s.end {
-		return nil, s.corrupt(pos, fmt.Sprintf("a batch of %d bytes, but %d are left", size, s.end-pos))
-	}
-	// No checksum guards the base offset.
-	if h.BaseOffset() < s.p.base || h.LastOffsetDelta() < 0 || h.NextOffset() <= h.BaseOffset() {
-		return nil, s.corrupt(pos, fmt.Sprintf("a batch of offsets %d to %d in the segment of %d", h.BaseOffset(), h.LastOffset(), s.p.base))
-	}
-	return h, nil
-}
-
-func (s *scanner) corrupt(pos int64, why string) error {
-	return &CorruptError{Path: fileName(s.l.dir, s.p.base, suffixSegment), Pos: pos, Why: why}
-}
-
-// whole reads the batch at pos.
-func (s *scanner) whole(pos, size int64) (batch.Batch, error) {
-	b := make([]byte, size)
-	if _, err := s.p.seg.ReadAt(b, pos); err != nil {
-		return nil, err
-	}
-	if err := batch.Batch(b).Check(); err != nil {
-		return nil, s.corrupt(pos, err.Error())
-	}
-	return b, nil
 }
 
 // Epoch is the leader epoch of the log's end, -1 if none is known.

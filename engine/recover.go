@@ -22,10 +22,10 @@ type recoveryPoints struct {
 // load opens what is in the log's directory.
 //
 // After a clean stop only the headers behind the last index entry are read.
-// After a crash the bytes below the recovery point are known to be good; what
-// lies past it is read and checked, and cut at the first batch that is not
-// whole. Nothing below it is ever cut.
-func (l *Log) load(r recoveryPoints) error {
+// After a crash the bytes below the recovery point are known to have been synced;
+// what lies past it is read and checked, and cut where the crash tore it. What
+// is damaged and not torn is quarantined, see Damage.
+func (l *Log) load(points recoveryPoints) error {
 	files, err := l.list()
 	if err != nil {
 		return err
@@ -46,11 +46,9 @@ func (l *Log) load(r recoveryPoints) error {
 	if err := l.sweep(files); err != nil {
 		return err
 	}
-	if r.clean {
-		r.durable = 1<<63 - 1
-	} else if bugColdTruncated.made() {
-		r.durable = 0
-	}
+	r := l.newRecovery(points, files)
+	l.opening = r
+	defer func() { l.opening = nil }()
 	parts, err := l.openParts(files.bases, r)
 	if err != nil {
 		for _, p := range parts {
@@ -72,7 +70,7 @@ func (l *Log) load(r recoveryPoints) error {
 			l.log.Error("log ends before what was known to be durable: the disk lost records", "log", l.name, "end", last.next, "durable", r.durable)
 		}
 	}
-	return l.loadState(files.snapshots, r)
+	return l.loadState(files.snapshots, r.recoveryPoints)
 }
 
 // skip lets a log whose end is below its start go on from the start: records
@@ -228,7 +226,7 @@ func (l *Log) sweep(f logFiles) error {
 
 // openParts opens the parts that have to be looked at, and ends the log at the
 // first one that a crash cut short.
-func (l *Log) openParts(bases []int64, r recoveryPoints) ([]*part, error) {
+func (l *Log) openParts(bases []int64, r *recovery) ([]*part, error) {
 	var parts []*part
 	for i, base := range bases {
 		sealed := i < len(bases)-1
@@ -264,7 +262,7 @@ func (l *Log) dropTail(bases []int64) error {
 
 // reopen opens one part. whole is false if the log ends with it: it was cut, or
 // what should follow on it is missing.
-func (l *Log) reopen(base, next int64, sealed bool, r recoveryPoints) (p *part, whole bool, err error) {
+func (l *Log) reopen(base, next int64, sealed bool, r *recovery) (p *part, whole bool, err error) {
 	// A part that ends at the recovery point may have been sealed after it was
 	// written down: then the entry that sealing adds can be lost.
 	tail := (next > r.durable || sealed && next == r.durable) && !r.clean
@@ -272,7 +270,7 @@ func (l *Log) reopen(base, next int64, sealed bool, r recoveryPoints) (p *part, 
 		// Its indexes are looked at by its first use.
 		p := newPart(l, base, true)
 		p.next, p.synced = next, true
-		return p, true, nil
+		return p, true, l.restoreDamage(p, r)
 	}
 	p, rebuild, err := openPart(l, base, false, false)
 	if err != nil {
@@ -280,6 +278,9 @@ func (l *Log) reopen(base, next int64, sealed bool, r recoveryPoints) (p *part, 
 	}
 	defer p.release()
 	p.begun, p.written = l.now(), p.modified()
+	if err := l.restoreDamage(p, r); err != nil {
+		return p, false, err
+	}
 	if rebuild {
 		// What only one of the two indexes still says is not enough.
 		if err := cutIndexes(p, base); err != nil {
@@ -303,37 +304,38 @@ func (l *Log) reopen(base, next int64, sealed bool, r recoveryPoints) (p *part, 
 // batch goes on to where the next one begins: roll leaves no gap. Gaps that are
 // not from a crash lie before the recovery point or the log's start, or are
 // where Kafka compacted.
-func (l *Log) reaches(p *part, next int64, r recoveryPoints) bool {
+func (l *Log) reaches(p *part, next int64, r *recovery) bool {
 	return p.next >= next || p.next < r.durable || next <= r.start || l.config.Load().Compact
 }
 
 // recoverPart checks what a crash may have torn, and cuts it off. whole is false
 // if it did.
-func (l *Log) recoverPart(p *part, sealed bool, r recoveryPoints) (whole bool, err error) {
+func (l *Log) recoverPart(p *part, sealed bool, r *recovery) (whole bool, err error) {
 	if !bugIndexTrusted.made() {
 		if err := cutIndexes(p, max(r.durable, p.base)); err != nil {
 			return false, err
 		}
 	}
-	bad, err := l.check(p, r.durable)
+	torn, err := l.check(p, sealed, r)
 	if err != nil {
 		return false, err
 	}
-	if bad == nil {
+	if torn == nil {
 		return true, l.survey(p)
 	}
-	reserved, err := isReserve(p, bad.Pos)
+	reserved, err := isReserve(p, torn.Pos)
 	if err != nil {
 		return false, err
 	}
 	if !reserved {
-		l.log.Warn("log is cut at the first batch that is not whole", "log", l.name, "path", bad.Path, "position", bad.Pos, "why", bad.Why,
-			"dropped_bytes", p.seg.Size()-bad.Pos)
+		l.log.Warn("log is cut at the first batch that is not whole", "log", l.name, "path", fileName(l.dir, p.base, suffixSegment), "position", torn.Pos, "why", torn.Why,
+			"dropped_bytes", p.seg.Size()-torn.Pos)
 	}
-	if err := p.seg.Truncate(bad.Pos); err != nil {
+	l.cutDamage(p, torn.Pos, torn.First)
+	if err := p.seg.Truncate(torn.Pos); err != nil {
 		return false, err
 	}
-	return reserved, l.survey(p)
+	return reserved || sealed && torn.First >= torn.Next, l.survey(p)
 }
 
 // reserveLookBytes is how much of what may be reserved room is looked at. Either
@@ -359,57 +361,62 @@ func isReserve(p *part, pos int64) (bool, error) {
 	return true, nil
 }
 
-// check reads the part from the batch that holds the offset from on, and returns
-// where and why it stops being whole, or nil. Below from only the headers that
-// lead there are looked at, and damage there is an error: no crash does that to
-// bytes that were durable.
-func (l *Log) check(p *part, from int64) (*CorruptError, error) {
+// check reads the part from the batch that holds the recovery point on, and
+// returns where and why a crash tore it, or nil. Damage is quarantined. Before
+// the recovery point only the headers that lead there are looked at.
+func (l *Log) check(p *part, sealed bool, r *recovery) (*Damage, error) {
 	s := newScanner(l, p)
 	defer s.free()
-	seen := p.base
-	pos, size, err := s.find(from, func(h batch.Batch) bool {
-		wanted := h.LastOffset() >= from || from <= p.base
-		if !wanted {
-			seen = h.NextOffset()
-		}
-		return wanted
-	})
-	if err != nil && seen < from {
-		return nil, err
-	}
+	s.end = p.seg.Size()
 	var buf []byte
-	for err == nil && size > 0 && pos < s.end {
-		buf, size, err = s.checked(buf, pos, &seen)
-		pos += size
+	for pos := s.indexed(r.durable); pos < s.end; {
+		if to, ok := s.skip(pos); ok {
+			pos = to
+			continue
+		}
+		h, err := s.next(pos)
+		size := int64(0)
+		if err == nil {
+			size = h.Size()
+			if h.NextOffset() > r.durable {
+				buf, err = s.checked(buf, pos, size)
+			}
+		}
+		if err == nil {
+			pos += size
+			continue
+		}
+		d, torn, err := s.judge(err, sealed, r)
+		if torn || err != nil {
+			return d, err
+		}
+		pos, _ = s.skip(d.Pos)
 	}
-	var bad *CorruptError
-	if errors.As(err, &bad) {
-		return bad, nil
-	}
-	return nil, err
+	return nil, nil
 }
 
-// checked reads the batch at pos into buf and verifies it. Its offsets must not
-// begin before *next.
-func (s *scanner) checked(buf []byte, pos int64, next *int64) ([]byte, int64, error) {
-	h, err := s.header(pos)
+// judge finds out whether a crash tore what an error is about, or quarantines it.
+func (s *scanner) judge(err error, sealed bool, r *recovery) (*Damage, bool, error) {
+	d, err := s.locate(err)
 	if err != nil {
-		return buf, 0, err
+		return nil, false, err
 	}
-	size := h.Size()
+	if torn, err := s.torn(r, d, sealed); torn || err != nil {
+		return &d, torn, err
+	}
+	return &d, false, s.l.quarantine(s.p, d, s.generation)
+}
+
+// checked reads the batch at pos into buf and verifies it.
+func (s *scanner) checked(buf []byte, pos, size int64) ([]byte, error) {
 	buf = slices.Grow(buf[:0], int(size))[:size]
 	if _, err := s.p.seg.ReadAt(buf, pos); err != nil {
-		return buf, 0, err
+		return buf, err
 	}
-	b := batch.Batch(buf)
-	if err := b.Check(); err != nil && !bugSkipCRC.made() {
-		return buf, 0, s.corrupt(pos, err.Error())
+	if err := batch.Batch(buf).Check(); err != nil && !bugSkipCRC.made() {
+		return buf, s.corrupt(pos, err.Error())
 	}
-	if b.BaseOffset() < *next {
-		return buf, 0, s.corrupt(pos, fmt.Sprintf("offset %d where at least %d is due", b.BaseOffset(), *next))
-	}
-	*next = b.NextOffset()
-	return buf, size, nil
+	return buf, nil
 }
 
 // survey learns from the indexes, and from the headers behind their last entry,
@@ -425,11 +432,9 @@ func (l *Log) survey(p *part) error {
 	if s.end == 0 {
 		return nil
 	}
-	first, err := s.header(0)
-	if err != nil {
-		return err
+	if first, err := s.header(0); err == nil {
+		p.oldest = first.MaxTimestamp()
 	}
-	p.oldest = first.MaxTimestamp()
 	pos := s.indexed(math.MaxInt64)
 	if pos == 0 {
 		p.newest, p.newestOffset, p.surveyed = -1, -1, true
@@ -442,12 +447,17 @@ func (l *Log) survey(p *part) error {
 	}
 	interval := l.config.Load().indexInterval()
 	for indexed := pos > 0; pos < s.end; indexed = false {
-		h, err := s.header(pos)
-		if err != nil {
-			return err
+		if to, ok := s.skip(pos); ok {
+			pos, p.next = to, s.due
+			continue
 		}
-		if h.BaseOffset() < p.next {
-			return s.corrupt(pos, fmt.Sprintf("offset %d where at least %d is due", h.BaseOffset(), p.next))
+		h, err := s.next(pos)
+		if err != nil {
+			if pos, err = s.around(err); err != nil {
+				return err
+			}
+			p.next = s.due
+			continue
 		}
 		if indexed {
 			p.learn(h, pos)

@@ -101,7 +101,7 @@ func (l *Log) settled() bool {
 			return false
 		}
 	}
-	return l.snapshotCovers(l.end.Load())
+	return l.snapshotCovers(l.end.Load()) && l.damageSaved()
 }
 
 // giveBack gives back what was reserved behind the last record. The next opening

@@ -69,7 +69,10 @@ func (l *Log) timeInPart(p *part, ms, upTo int64) (Position, bool, error) {
 		}
 		b, err := s.whole(pos, size)
 		if err != nil {
-			return Position{}, false, err
+			if _, err := s.around(err); err != nil {
+				return Position{}, false, err
+			}
+			continue
 		}
 		for r, err := range b.Records(decompressMax) {
 			if err != nil {
@@ -152,7 +155,10 @@ func (l *Log) newestBetween(p *part, start, upTo int64) (newest int64, err error
 	if s.base < start {
 		b, err := s.whole(pos, size)
 		if err != nil {
-			return newest, err
+			if _, err := s.around(err); err != nil {
+				return newest, err
+			}
+			return l.newestBetween(p, start, upTo)
 		}
 		for r, err := range b.Records(decompressMax) {
 			if err != nil {
