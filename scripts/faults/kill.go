@@ -9,24 +9,14 @@ import (
 
 // killRun kills the broker at random moments under load.
 func killRun(ctx context.Context, r *rig) error {
-	b, err := newBroker(r, r.path("data"), "--override", "log.segment.bytes=1048576", "--override", "log.retention.check.interval.ms=700")
-	if err != nil {
-		return err
-	}
-	if err := b.start(); err != nil {
-		return err
-	}
-	if err := createTopic(ctx, b.address, loadTopic, loadPartitions, nil); err != nil {
-		return err
-	}
-	l, err := startLoad(ctx, b.address)
+	b, l, err := underLoad(ctx, r, r.path("data"), "--override", "log.retention.check.interval.ms=700")
 	if err != nil {
 		return err
 	}
 	defer l.stop()
 	random := rand.New(rand.NewPCG(r.seed, 1))
 	end := time.Now().Add(r.duration)
-	kills, worst := 0, verdict{}
+	kills := 0
 	for kills < r.rounds && time.Now().Before(end) && ctx.Err() == nil {
 		// Mostly under load, now and then while it still starts.
 		wait := time.Duration(random.Int64N(int64(900 * time.Millisecond)))
@@ -53,29 +43,55 @@ func killRun(ctx context.Context, r *rig) error {
 		if kills%5 != 0 {
 			continue
 		}
-		resume, err := l.quiet(ctx)
-		if err != nil {
+		if err := l.audit(ctx, r, fmt.Sprint("after kill ", kills)); err != nil {
 			return err
 		}
-		if worst, err = l.judge(ctx); err != nil {
-			return err
-		}
-		if !worst.good() {
-			r.check(false, "after kill %d: %v", kills, worst)
-		}
-		resume()
 	}
-	return l.conclude(ctx, r, b, fmt.Sprintf("%d kills, sync %s", kills, r.policy), true)
+	_, err = l.conclude(ctx, r, b, fmt.Sprintf("%d kills, sync %s", kills, r.policy), true)
+	return err
 }
 
-// conclude stops the load, judges a last time, stops the broker and verifies its files. strict: nothing may be lost.
-func (l *load) conclude(ctx context.Context, r *rig, b *broker, what string, strict bool) error {
-	if _, err := l.quiet(ctx); err != nil {
+// underLoad starts a broker, and producers that send to it as fast as acknowledgements come back.
+func underLoad(ctx context.Context, r *rig, dir string, args ...string) (*broker, *load, error) {
+	b, err := newBroker(r, dir, append([]string{"--override", "log.segment.bytes=1048576"}, args...)...)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := b.start(); err != nil {
+		return nil, nil, err
+	}
+	if err := createTopic(ctx, b.address, loadTopic, loadPartitions, map[string]*string{"retention.bytes": new(string("-1"))}); err != nil {
+		return nil, nil, err
+	}
+	l, err := startLoad(ctx, b.address)
+	return b, l, err
+}
+
+// audit stops the load, compares what was acknowledged with what is there, and goes on.
+func (l *load) audit(ctx context.Context, r *rig, when string) error {
+	resume, err := l.quiet(ctx)
+	if err != nil {
 		return err
 	}
 	v, err := l.judge(ctx)
 	if err != nil {
 		return err
+	}
+	if !v.good() {
+		r.check(false, "%s: %v", when, v)
+	}
+	resume()
+	return nil
+}
+
+// conclude stops the load, judges a last time, stops the broker and verifies its files. strict: nothing may be lost.
+func (l *load) conclude(ctx context.Context, r *rig, b *broker, what string, strict bool) (verdict, error) {
+	if _, err := l.quiet(ctx); err != nil {
+		return verdict{}, err
+	}
+	v, err := l.judge(ctx)
+	if err != nil {
+		return v, err
 	}
 	r.check(v.good() || !strict, "%s: %v; longest unavailability %v, slowest start %v", what, v, l.mu.longest.Round(time.Millisecond), b.slowest.Round(time.Millisecond))
 	r.check(len(l.mu.failed) == 0 || !strict, "records refused for good: %v", l.mu.failed)
@@ -84,5 +100,5 @@ func (l *load) conclude(ctx context.Context, r *rig, b *broker, what string, str
 	r.check(ok, "log verify: %s", out)
 	r.check(b.sane(), "no panic in the broker's log")
 	l.pause.Unlock() // quiet left it locked
-	return nil
+	return v, nil
 }

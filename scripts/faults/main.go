@@ -1,7 +1,7 @@
 // Faults breaks a real broker process on purpose and checks what it promised:
 //
 //	faults kill     kill -9 at random moments under load, and start again
-//	faults power    cut the power of a real file system on a loop device under load (needs root)
+//	faults power    cut the power of real file systems on a loop device under load, design by design (needs root)
 //	faults eio      a sync of a partition's log, then of the metadata's, that fails (needs strace)
 //	faults short    writes that are short, and a disk that is full only sometimes (needs strace)
 //	faults full     a small disk that is really full, and has room again (needs root)
@@ -23,6 +23,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -64,7 +65,7 @@ func run(name string, args []string) error {
 	flags.DurationVar(&r.duration, "duration", time.Minute, "for how long faults go on")
 	flags.IntVar(&r.rounds, "rounds", 10, "how many faults at most")
 	flags.StringVar(&r.policy, "sync", "always", "the broker's sync policy")
-	flags.StringVar(&r.fsType, "fs", "ext4", "file system of the loop device: ext4 or xfs")
+	flags.StringVar(&r.fsType, "fs", "ext4", "file systems of the loop device: ext4, xfs, or both with a comma between")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -84,9 +85,7 @@ func run(name string, args []string) error {
 	}
 	fmt.Printf("== %s  seed %d\n", name, r.seed)
 	err = fault(ctx, r)
-	for i := len(r.mu.undo) - 1; i >= 0; i-- {
-		r.mu.undo[i]()
-	}
+	r.undoTo(0)
 	if err == nil && r.mu.broken > 0 {
 		err = fmt.Errorf("%d promises broken", r.mu.broken)
 	}
@@ -98,6 +97,29 @@ func run(name string, args []string) error {
 
 // later has f called at the end, last one first.
 func (r *rig) later(f func()) { r.mu.undo = append(r.mu.undo, f) }
+
+// undoTo does what later has put off, but for the first n.
+func (r *rig) undoTo(n int) {
+	for len(r.mu.undo) > n {
+		last := len(r.mu.undo) - 1
+		undo := r.mu.undo[last]
+		r.mu.undo = r.mu.undo[:last]
+		undo()
+	}
+}
+
+// report is one line of a table.
+type report []string
+
+// printTable writes lines as a table, in Markdown.
+func printTable(lines []report) {
+	for i, line := range lines {
+		fmt.Printf("| %s |\n", strings.Join(line, " | "))
+		if i == 0 {
+			fmt.Println(strings.Repeat("|---", len(line)) + "|")
+		}
+	}
+}
 
 // check prints a line of the report.
 func (r *rig) check(ok bool, format string, args ...any) bool {

@@ -6,69 +6,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
-	"unsafe"
+
+	"github.com/bobbin-log/bobbin/engine"
+	"github.com/bobbin-log/bobbin/segment"
 )
-
-// disk is a file system in a file.
-type disk struct {
-	image, dir string
-	mounted    bool
-}
-
-// newDisk makes and mounts a file system.
-func newDisk(r *rig, kind string, megabytes int64) (*disk, error) {
-	d := &disk{image: r.path("disk.img"), dir: r.path("disk")}
-	f, err := os.Create(d.image)
-	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(f.Truncate(megabytes<<20), f.Close(), os.MkdirAll(d.dir, 0o777)); err != nil {
-		return nil, err
-	}
-	if err := command("mkfs."+kind, "-q", d.image); err != nil {
-		return nil, err
-	}
-	r.later(func() {
-		if err := d.unmount(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-	})
-	return d, d.mount()
-}
-
-func (d *disk) mount() error {
-	err := command("mount", "-o", "loop", d.image, d.dir)
-	d.mounted = err == nil
-	return err
-}
-
-func (d *disk) unmount() error {
-	if !d.mounted {
-		return nil
-	}
-	err := command("umount", d.dir)
-	d.mounted = err != nil
-	return err
-}
-
-// cut is a loss of power: what was not made durable is gone. Nobody may be in a system call on the file system.
-func (d *disk) cut() error {
-	const ioctlShutdown, withoutLogFlush = 0x8004587d, uint32(2)
-	f, err := os.Open(d.dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	how := withoutLogFlush
-	if _, _, e := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), ioctlShutdown, uintptr(unsafe.Pointer(&how))); e != 0 {
-		return fmt.Errorf("FS_IOC_SHUTDOWN: %w", e)
-	}
-	return nil
-}
 
 // freeze stops the broker and waits until none of its threads runs: a sync that is under way while the file system shuts
 // down can succeed without having done anything, which no disk would do.
@@ -97,71 +42,89 @@ func (b *broker) freeze() error {
 	return errors.New("the broker does not stand still")
 }
 
-// powerRun cuts the power under load.
+// powerRun cuts the power of real file systems under load: with every durable segment design, and every sync policy. What
+// a policy may lose is counted, and printed beside what it promises.
 func powerRun(ctx context.Context, r *rig) error {
-	d, err := newDisk(r, r.fsType, 400)
-	if err != nil {
-		return err
+	var all []engine.Design
+	for _, s := range segment.Designs {
+		if s.Durable {
+			d := engine.DefaultDesign
+			d.Segment = s.Name
+			all = append(all, d)
+		}
 	}
-	b, err := newBroker(r, d.dir+"/data", "--override", "log.segment.bytes=1048576", "--override", "log.retention.check.interval.ms=700",
+	for _, p := range engine.SyncPolicies {
+		if d := engine.DefaultDesign; p.Name != d.Sync {
+			d.Sync = p.Name
+			all = append(all, d)
+		}
+	}
+	kinds := strings.Split(r.fsType, ",")
+	each := r.duration / time.Duration(len(all)*len(kinds))
+	table := report{"file system", "design", "cuts", "acked", "read", "lost", "duplicated", "out of order", "gaps", "slowest start", "promise"}
+	lines := []report{table}
+	for _, kind := range kinds {
+		for _, d := range all {
+			line, err := r.powerOf(ctx, kind, d, each)
+			if err != nil {
+				return fmt.Errorf("%s on %s: %w", d, kind, err)
+			}
+			lines = append(lines, line)
+		}
+	}
+	printTable(lines)
+	return nil
+}
+
+// powerOf cuts the power of one design on one file system for a while.
+func (r *rig) powerOf(ctx context.Context, kind string, design engine.Design, duration time.Duration) (report, error) {
+	defer r.undoTo(len(r.mu.undo))
+	policy := engine.SyncPolicies[slices.IndexFunc(engine.SyncPolicies, func(p engine.SyncPolicy) bool { return p.Name == design.Sync })]
+	r.policy = policy.Name // what the broker is started with
+	d, err := newDisk(r, kind, 400)
+	if err != nil {
+		return nil, err
+	}
+	b, l, err := underLoad(ctx, r, d.dir+"/data", "--override", "bobbin.design="+design.String(), "--override", "log.retention.check.interval.ms=700",
 		"--override", "log.retention.bytes=16777216")
 	if err != nil {
-		return err
-	}
-	if err := b.start(); err != nil {
-		return err
-	}
-	if err := createTopic(ctx, b.address, loadTopic, loadPartitions, map[string]*string{"retention.bytes": new(string("-1"))}); err != nil {
-		return err
-	}
-	l, err := startLoad(ctx, b.address)
-	if err != nil {
-		return err
+		return nil, err
 	}
 	defer l.stop()
 	random := rand.New(rand.NewPCG(r.seed, 2))
-	end := time.Now().Add(r.duration)
 	cuts := 0
-	for cuts < r.rounds && time.Now().Before(end) && ctx.Err() == nil {
+	for end := time.Now().Add(duration); cuts < r.rounds && (cuts < 2 || time.Now().Before(end)) && ctx.Err() == nil; {
 		time.Sleep(time.Duration(random.Int64N(int64(700 * time.Millisecond))))
 		if err := errors.Join(b.freeze(), d.cut()); err != nil {
-			return err
+			return nil, err
 		}
 		b.kill()
 		if err := errors.Join(d.unmount(), d.mount()); err != nil {
-			return err
+			return nil, err
 		}
 		cuts++
 		// With another policy what was not synced is torn until the start cuts it.
-		if out, ok := b.verify(); !ok && r.policy == "always" {
+		if out, ok := b.verify(); !ok && policy.AckDurable {
 			r.check(false, "log verify after cut %d: %s", cuts, out)
 		}
 		if err := b.start(); err != nil {
-			return err
+			return nil, err
 		}
-		if cuts%5 != 0 || r.policy != "always" {
-			continue
+		if cuts%5 == 0 && policy.AckDurable {
+			if err := l.audit(ctx, r, fmt.Sprint("after cut ", cuts)); err != nil {
+				return nil, err
+			}
 		}
-		resume, err := l.quiet(ctx)
-		if err != nil {
-			return err
-		}
-		v, err := l.judge(ctx)
-		if err != nil {
-			return err
-		}
-		if !v.good() {
-			r.check(false, "after cut %d: %v", cuts, v)
-		}
-		resume()
 	}
-	return l.conclude(ctx, r, b, fmt.Sprintf("%d power cuts on %s, sync %s", cuts, r.fsType, r.policy), r.policy == "always")
+	v, err := l.conclude(ctx, r, b, fmt.Sprintf("%d power cuts of %s on %s", cuts, design, kind), policy.AckDurable)
+	return powerLine(kind, design, cuts, v, b, policy), err
 }
 
-func command(name string, args ...string) error {
-	out, err := exec.Command(name, args...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, out)
+func powerLine(kind string, design engine.Design, cuts int, v verdict, b *broker, policy engine.SyncPolicy) report {
+	promise := "may lose the tail"
+	if policy.AckDurable {
+		promise = "loses nothing"
 	}
-	return nil
+	return report{kind, design.String(), fmt.Sprint(cuts), fmt.Sprint(v.acked), fmt.Sprint(v.read), fmt.Sprint(v.lost), fmt.Sprint(v.duplicated),
+		fmt.Sprint(v.disordered), fmt.Sprint(v.gaps), b.slowest.Round(time.Millisecond).String(), promise}
 }

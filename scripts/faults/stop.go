@@ -12,17 +12,7 @@ import (
 
 // stopRun stops the broker under load, and starts it where it should not.
 func stopRun(ctx context.Context, r *rig) error {
-	b, err := newBroker(r, r.path("data"), "--override", "log.segment.bytes=1048576")
-	if err != nil {
-		return err
-	}
-	if err := b.start(); err != nil {
-		return err
-	}
-	if err := createTopic(ctx, b.address, loadTopic, loadPartitions, nil); err != nil {
-		return err
-	}
-	l, err := startLoad(ctx, b.address)
+	b, l, err := underLoad(ctx, r, r.path("data"))
 	if err != nil {
 		return err
 	}
@@ -48,7 +38,7 @@ func stopRun(ctx context.Context, r *rig) error {
 	if err := b.start(); err != nil {
 		return err
 	}
-	if err := l.conclude(ctx, r, b, "stops under load", true); err != nil {
+	if _, err := l.conclude(ctx, r, b, "stops under load", true); err != nil {
 		return err
 	}
 	return r.wrongDirectories()

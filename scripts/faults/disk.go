@@ -1,0 +1,84 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"unsafe"
+)
+
+// disk is a file system in a file.
+type disk struct {
+	image, dir string
+	mounted    bool
+}
+
+// newDisk makes and mounts a file system.
+func newDisk(r *rig, kind string, megabytes int64) (*disk, error) {
+	place, err := os.MkdirTemp(r.work, kind)
+	if err != nil {
+		return nil, err
+	}
+	d := &disk{image: filepath.Join(place, "image"), dir: filepath.Join(place, "mounted")}
+	f, err := os.Create(d.image)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(f.Truncate(megabytes<<20), f.Close(), os.MkdirAll(d.dir, 0o777)); err != nil {
+		return nil, err
+	}
+	if err := command("mkfs."+kind, "-q", d.image); err != nil {
+		return nil, err
+	}
+	r.later(func() {
+		if err := d.unmount(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		if r.mu.broken == 0 {
+			_ = os.Remove(d.image) // goes with the rest, otherwise
+		}
+	})
+	return d, d.mount()
+}
+
+func (d *disk) mount() error {
+	err := command("mount", "-o", "loop", d.image, d.dir)
+	d.mounted = err == nil
+	return err
+}
+
+func (d *disk) unmount() error {
+	if !d.mounted {
+		return nil
+	}
+	err := command("umount", d.dir)
+	d.mounted = err != nil
+	return err
+}
+
+// cut is a loss of power: what was not made durable is gone. Nobody may be in a system call on the file system.
+func (d *disk) cut() error {
+	const ioctlShutdown, withoutLogFlush = 0x8004587d, uint32(2)
+	f, err := os.Open(d.dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	how := withoutLogFlush
+	if _, _, e := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), ioctlShutdown, uintptr(unsafe.Pointer(&how))); e != 0 {
+		return fmt.Errorf("FS_IOC_SHUTDOWN: %w", e)
+	}
+	return nil
+}
+
+func command(name string, args ...string) error {
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, out)
+	}
+	return nil
+}
