@@ -108,42 +108,43 @@ func hosts(image *Image, name string) bool {
 }
 
 // reconcile makes the table, and the directories, what the metadata says. It is
-// called with the token. Topics that did not change cost a comparison. At the start
-// it is told what was found.
+// called with the token. Topics that did not change cost next to nothing. At the
+// start it is told what was found.
 func (n *Node) reconcile(found *leftBehind) {
 	old, image := n.table.Load(), n.Image()
 	if old.image == image {
 		return
 	}
-	next := old.clone(image)
-	for id, h := range old.byID {
-		if image.TopicByID(id) == nil {
-			next.remove(h)
+	var gone []*hosted
+	var changed []*Topic
+	for was, is := range image.ChangedSince(old.image) {
+		if is != nil {
+			changed = append(changed, is)
+		} else if h := old.withID(was.ID); h != nil {
+			gone = append(gone, h)
 		}
 	}
-	dropped := false
+	next := old.edit(image)
+	for _, h := range gone {
+		next.remove(h)
+	}
 	// Names of deleted topics are free only once their directories are gone.
 	n.table.Store(next)
-	for id, h := range old.byID {
-		if image.TopicByID(id) == nil {
-			n.dropTopic(h)
-			dropped = true
-			n.marksChanged.Store(true)
-		}
+	for _, h := range gone {
+		n.dropTopic(h)
 	}
-	if dropped {
+	if len(gone) > 0 {
+		n.marksChanged.Store(true)
 		// Before a topic of the same name can come to be: see readHighWatermarks.
 		if err := n.writeHighWatermarks(); err != nil {
 			n.log.Warn("high watermarks not written", "err", err)
 		}
 	}
-	next = next.clone(image)
+	next = next.edit(image)
 	g := new(errgroup.Group)
 	g.SetLimit(n.o.OpenLogs)
-	for t := range image.Topics() {
-		if h := old.byID[t.ID]; h == nil || h.topic != t {
-			next.put(n.host(g, h, t, found))
-		}
+	for _, t := range changed {
+		next.put(n.host(g, old.withID(t.ID), t, found))
 	}
 	_ = g.Wait() // a partition knows why it could not be made
 	n.table.Store(next)

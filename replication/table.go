@@ -1,9 +1,12 @@
 package replication
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
-	"maps"
+	"strings"
+
+	"github.com/bobbin-log/bobbin/replication/controller"
 )
 
 // table is the partitions of this broker at one moment. It never changes once it
@@ -11,8 +14,8 @@ import (
 type table struct {
 	// image is the metadata that the table was made from.
 	image  *Image
-	byName map[string]*hosted
-	byID   map[[16]byte]*hosted
+	byName controller.Sorted[*hosted]
+	byID   controller.Sorted[*hosted]
 }
 
 // hosted is a topic of which this broker has replicas.
@@ -23,29 +26,53 @@ type hosted struct {
 }
 
 func newTable() *table {
-	return &table{image: &Image{}, byName: map[string]*hosted{}, byID: map[[16]byte]*hosted{}}
+	return &table{image: &Image{}}
 }
 
-func (t *table) clone(image *Image) *table {
-	return &table{image: image, byName: maps.Clone(t.byName), byID: maps.Clone(t.byID)}
+// edit is a copy that can be changed, of the given image.
+func (t *table) edit(image *Image) *table {
+	next := &table{image: image, byName: t.byName, byID: t.byID}
+	next.byName.Edit()
+	next.byID.Edit()
+	return next
 }
 
 func (t *table) put(h *hosted) {
-	t.byName[h.topic.Name], t.byID[h.topic.ID] = h, h
+	t.byName.Put(h, hostedAs(h.topic.Name))
+	t.byID.Put(h, hostedWithID(h.topic.ID))
 }
 
 // remove takes a topic out, unless a newer one has its name.
 func (t *table) remove(h *hosted) {
-	delete(t.byID, h.topic.ID)
-	if t.byName[h.topic.Name] == h {
-		delete(t.byName, h.topic.Name)
+	t.byID.Remove(hostedWithID(h.topic.ID))
+	if t.named(h.topic.Name) == h {
+		t.byName.Remove(hostedAs(h.topic.Name))
 	}
+}
+
+// named is the topic of that name, nil if there is none; withID likewise.
+func (t *table) named(name string) *hosted {
+	h, _ := t.byName.Find(hostedAs(name))
+	return h
+}
+
+func (t *table) withID(id [16]byte) *hosted {
+	h, _ := t.byID.Find(hostedWithID(id))
+	return h
+}
+
+func hostedAs(name string) func(*hosted) int {
+	return func(h *hosted) int { return strings.Compare(h.topic.Name, name) }
+}
+
+func hostedWithID(id [16]byte) func(*hosted) int {
+	return func(h *hosted) int { return bytes.Compare(h.topic.ID[:], id[:]) }
 }
 
 // all yields the partitions, also those that cannot be used.
 func (t *table) all() iter.Seq[*Partition] {
 	return func(yield func(*Partition) bool) {
-		for _, h := range t.byID {
+		for h := range t.byID.All() {
 			for _, p := range h.partitions {
 				if !yield(p) {
 					return
@@ -70,7 +97,7 @@ func (h *hosted) partition(id int32) (*Partition, error) {
 // ErrUnknownTopic, also for a partition that the topic does not have, and
 // ErrOffline.
 func (n *Node) Partition(topic string, id int32) (*Partition, error) {
-	h := n.table.Load().byName[topic]
+	h := n.table.Load().named(topic)
 	if h == nil {
 		return nil, fmt.Errorf("%s-%d: %w", topic, id, ErrUnknownTopic)
 	}
@@ -81,7 +108,7 @@ func (n *Node) Partition(topic string, id int32) (*Partition, error) {
 // ErrUnknownTopicID, ErrUnknownTopic for a partition that the topic does not have,
 // and ErrOffline.
 func (n *Node) PartitionByID(topic [16]byte, id int32) (*Partition, error) {
-	h := n.table.Load().byID[topic]
+	h := n.table.Load().withID(topic)
 	if h == nil {
 		return nil, fmt.Errorf("topic %x: %w", topic, ErrUnknownTopicID)
 	}
@@ -91,7 +118,7 @@ func (n *Node) PartitionByID(topic [16]byte, id int32) (*Partition, error) {
 // ColdPartition finds a partition by its topic's id and leaves its log as it is;
 // nil if there is none.
 func (n *Node) ColdPartition(topic [16]byte, id int32) *Partition {
-	h := n.table.Load().byID[topic]
+	h := n.table.Load().withID(topic)
 	if h == nil || id < 0 || int(id) >= len(h.partitions) {
 		return nil
 	}

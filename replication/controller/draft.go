@@ -20,17 +20,16 @@ func (m *Image) edit() *draft {
 	return &draft{image: &next}
 }
 
-// ownTopics copies the topic tables before the first change. The topics
+// ownTopics makes the topic tables the draft's before the first change. The topics
 // themselves are replaced, never written to.
 func (d *draft) ownTopics() {
 	if d.topics {
 		return
 	}
 	d.topics = true
-	d.image.byName = maps.Clone(d.image.byName)
-	d.image.byID = maps.Clone(d.image.byID)
-	d.image.collisions = maps.Clone(d.image.collisions)
-	d.image.names = slices.Clone(d.image.names)
+	d.image.byName.Edit()
+	d.image.byID.Edit()
+	d.image.collisions.Edit()
 }
 
 func (d *draft) ownDeleted() {
@@ -63,26 +62,26 @@ func (r brokerRecord) apply(d *draft) error {
 
 func (r topicRecord) apply(d *draft) error {
 	m := d.image
-	if m.byName[r.Name] != nil || m.byID[r.ID] != nil {
+	if m.TopicByName(r.Name) != nil || m.TopicByID(r.ID) != nil {
 		return fmt.Errorf("topic %q exists already", r.Name)
 	}
 	d.ownTopics()
 	t := Topic(r)
 	d.put(&t)
-	i, _ := slices.BinarySearch(m.names, r.Name)
-	m.names = slices.Insert(m.names, i, r.Name)
 	if hasCollisionChars(r.Name) {
-		m.collisions[unifyCollisionChars(r.Name)] = r.Name
+		c := claimedName{unifyCollisionChars(r.Name), r.Name}
+		m.collisions.Put(c, unifiedTo(c.unified))
 	}
 	return nil
 }
 
 func (d *draft) put(t *Topic) {
-	d.image.byName[t.Name], d.image.byID[t.ID] = t, t
+	d.image.byName.Put(t, namedAs(t.Name))
+	d.image.byID.Put(t, withID(t.ID))
 }
 
 func (d *draft) topic(id [16]byte) (*Topic, error) {
-	if t := d.image.byID[id]; t != nil {
+	if t := d.image.TopicByID(id); t != nil {
 		return t, nil
 	}
 	return nil, fmt.Errorf("there is no topic with id %x", id)
@@ -96,13 +95,11 @@ func (r topicDeletedRecord) apply(d *draft) error {
 	d.ownTopics()
 	d.ownDeleted()
 	m := d.image
-	delete(m.byName, t.Name)
-	delete(m.byID, t.ID)
-	if i, ok := slices.BinarySearch(m.names, t.Name); ok {
-		m.names = slices.Delete(m.names, i, i+1)
-	}
-	if key := unifyCollisionChars(t.Name); m.collisions[key] == t.Name {
-		delete(m.collisions, key)
+	m.byName.Remove(namedAs(t.Name))
+	m.byID.Remove(withID(t.ID))
+	key := unifyCollisionChars(t.Name)
+	if c, ok := m.collisions.Find(unifiedTo(key)); ok && c.name == t.Name {
+		m.collisions.Remove(unifiedTo(key))
 	}
 	m.deleted[t.ID] = struct{}{}
 	return nil

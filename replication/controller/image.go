@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"bytes"
 	"iter"
 	"maps"
 	"slices"
@@ -22,17 +23,17 @@ type Image struct {
 	// NextProducerID is the first producer id that was not handed out.
 	NextProducerID int64
 
-	byName map[string]*Topic
-	byID   map[[16]byte]*Topic
-	// names are the topics', sorted. Invariant: byName, byID and names hold the
-	// same topics.
-	names []string
-	// collisions maps a name with '.' replaced by '_' to the topic that has it,
-	// for names with one of the two.
-	collisions map[string]string
+	// Invariant: both hold the same topics.
+	byName, byID Sorted[*Topic]
+	// collisions are the names with a '.' or a '_', sorted by what they are with
+	// every '.' replaced by '_'.
+	collisions Sorted[claimedName]
 	// deleted are topics whose directories brokers may still have.
 	deleted map[[16]byte]struct{}
 }
+
+// claimedName is a name that another one must not be like.
+type claimedName struct{ unified, name string }
 
 // Broker is a node that holds partitions.
 type Broker struct {
@@ -69,31 +70,45 @@ type Partition struct {
 }
 
 func newImage() *Image {
-	return &Image{
-		byName: map[string]*Topic{}, byID: map[[16]byte]*Topic{}, names: []string{},
-		collisions: map[string]string{}, deleted: map[[16]byte]struct{}{},
-	}
+	return &Image{deleted: map[[16]byte]struct{}{}}
 }
 
 // TopicByName returns a topic, or nil.
-func (m *Image) TopicByName(name string) *Topic { return m.byName[name] }
+func (m *Image) TopicByName(name string) *Topic {
+	t, _ := m.byName.Find(namedAs(name))
+	return t
+}
 
 // TopicByID returns a topic, or nil.
-func (m *Image) TopicByID(id [16]byte) *Topic { return m.byID[id] }
+func (m *Image) TopicByID(id [16]byte) *Topic {
+	t, _ := m.byID.Find(withID(id))
+	return t
+}
+
+func namedAs(name string) func(*Topic) int {
+	return func(t *Topic) int { return strings.Compare(t.Name, name) }
+}
+
+func withID(id [16]byte) func(*Topic) int {
+	return func(t *Topic) int { return compareIDs(t.ID, id) }
+}
+
+func unifiedTo(name string) func(claimedName) int {
+	return func(c claimedName) int { return strings.Compare(c.unified, name) }
+}
 
 // Topics yields all topics sorted by name.
-func (m *Image) Topics() iter.Seq[*Topic] {
-	return func(yield func(*Topic) bool) {
-		for _, name := range m.names {
-			if !yield(m.byName[name]) {
-				return
-			}
-		}
-	}
+func (m *Image) Topics() iter.Seq[*Topic] { return m.byName.All() }
+
+// ChangedSince yields the topics that differ from an earlier image: as they were,
+// nil for a new one, and as they are, nil for one that is gone. What did not
+// change costs next to nothing.
+func (m *Image) ChangedSince(before *Image) iter.Seq2[*Topic, *Topic] {
+	return Changes(before.byID, m.byID, func(a, b *Topic) int { return compareIDs(a.ID, b.ID) })
 }
 
 // Len is the number of topics.
-func (m *Image) Len() int { return len(m.names) }
+func (m *Image) Len() int { return m.byName.Len() }
 
 // Broker returns a broker by its id.
 func (m *Image) Broker(id int32) (Broker, bool) {
@@ -116,7 +131,7 @@ func (m *Image) DeletedTopics() [][16]byte {
 	return slices.SortedFunc(maps.Keys(m.deleted), compareIDs)
 }
 
-func compareIDs(a, b [16]byte) int { return slices.Compare(a[:], b[:]) }
+func compareIDs(a, b [16]byte) int { return bytes.Compare(a[:], b[:]) }
 
 // hasCollisionChars tells of names that Kafka's metrics cannot tell apart.
 func hasCollisionChars(name string) bool { return strings.ContainsAny(name, "._") }

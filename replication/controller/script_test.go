@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -213,7 +212,7 @@ func (s *script) check() {
 		s.t.Fatal(err)
 	}
 	for what, other := range map[string]*Controller{"restored": restored, "second": s.second} {
-		if !reflect.DeepEqual(s.c.Image(), other.Image()) {
+		if !same(s.c.Image(), other.Image()) {
 			s.t.Errorf("the %s machine has\n%+v\nnot\n%+v", what, other.Image(), s.c.Image())
 		}
 	}

@@ -124,8 +124,8 @@ func (c *Controller) newTopic(m *Image, s TopicSpec, room int) (*Topic, error) {
 	if err := CheckTopicName(s.Name); err != nil {
 		return nil, err
 	}
-	if other, ok := m.collisions[unifyCollisionChars(s.Name)]; ok && hasCollisionChars(s.Name) {
-		return nil, collision(s.Name, other)
+	if other, ok := m.collisions.Find(unifiedTo(unifyCollisionChars(s.Name))); ok && hasCollisionChars(s.Name) {
+		return nil, collision(s.Name, other.name)
 	}
 	if ReservedID(s.ID) || m.TopicByID(s.ID) != nil || m.Deleted(s.ID) {
 		return nil, fault(ErrInvalidRequest, "Topic id %x is reserved or taken.", s.ID)
