@@ -26,6 +26,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/broker.sh"
 # shellcheck source=scripts/judge.sh
 . "$here/judge.sh"
+# shellcheck source=scripts/kafka.sh
+. "$here/kafka.sh"
 
 lines=${LINES:-}
 kills=${KILLS:-20}
@@ -37,7 +39,6 @@ readonly partitions=8 produce_seconds=900 record_bytes=4194304 # one line of the
 work=$(mktemp -d "${TMPDIR:-/tmp}/bobbin-godist.XXXXXX")
 report=()
 failed=0
-kafka_pid=
 
 finish() {
 	local status=$?
@@ -108,36 +109,6 @@ dump() {
 	files=$(find "$work/data" -path '*/godist-*' -name "$2" | sort | paste -sd , -)
 	said=$(complaints "$1" "$files" || true)
 	judge "$([ -z "$said" ] && echo 0 || echo 1)" "DumpLogSegments $1: $(tr ',' '\n' <<<"$files" | wc -l) files $2 ${said:0:300}"
-}
-
-# kafka_node VERB: format, start or stop a single Apache Kafka node in $work/kafka.
-kafka_node() {
-	local java=(java -Xmx512M "-Dlog4j2.configurationFile=$cache/log4j2.yaml" -cp "$kafka_broker") dir=$work/kafka
-	case $1 in
-	format)
-		mkdir -p "$dir"
-		cat >"$dir/server.properties" <<-END
-			process.roles=broker,controller
-			node.id=1
-			controller.quorum.voters=1@127.0.0.1:$controller_port
-			listeners=PLAINTEXT://127.0.0.1:$kafka_port,CONTROLLER://127.0.0.1:$controller_port
-			controller.listener.names=CONTROLLER
-			listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-			log.dirs=$dir/data
-			offsets.topic.replication.factor=1
-		END
-		"${java[@]}" kafka.tools.StorageTool format -t MkU3OEVBNTcwNTJENDM2Qg -c "$dir/server.properties" >"$dir/format.log" 2>&1
-		;;
-	start)
-		"${java[@]}" kafka.Kafka "$dir/server.properties" >>"$dir/broker.log" 2>&1 </dev/null &
-		kafka_pid=$!
-		wait_listening 127.0.0.1 "$kafka_port" "$kafka_pid" 120
-		;;
-	stop)
-		end_process TERM "$kafka_pid"
-		kafka_pid=
-		;;
-	esac
 }
 
 # on_kafka has Apache Kafka make the same topics, puts our files in the place of its own, and reads them from it. Kafka
