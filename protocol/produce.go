@@ -183,14 +183,11 @@ func rulesOf(c *engine.Config) batch.Rules {
 
 // recompressed returns the set in the compression that the topic wants.
 func recompressed(set batch.Set, c *engine.Config) (batch.Set, error) {
-	if c.CompressionType == "" || c.CompressionType == "producer" {
-		return set, nil
-	}
-	codec, err := batch.ParseCodec(c.CompressionType)
-	if err != nil || codec == set.First().Codec() {
+	codec, level, recode, err := c.Compression()
+	if err != nil || !recode || codec == set.First().Codec() {
 		return set, err
 	}
-	b, err := batch.Recompress(set.First(), codec, levelOf(codec, c), 0)
+	b, err := batch.Recompress(set.First(), codec, level, 0)
 	if err != nil {
 		return set, err
 	}
@@ -198,19 +195,6 @@ func recompressed(set batch.Set, c *engine.Config) (batch.Set, error) {
 		return set, &tooLargeError{size: int64(len(b)), max: c.MaxMessageBytes}
 	}
 	return batch.Trusted(b)
-}
-
-// levelOf is the topic's level for a codec.
-func levelOf(codec batch.Codec, c *engine.Config) int {
-	switch codec {
-	case batch.Gzip:
-		return c.GzipLevel
-	case batch.LZ4:
-		return c.LZ4Level
-	case batch.Zstd:
-		return c.ZstdLevel
-	}
-	return 0
 }
 
 // fail notes why a partition's batch was not appended.

@@ -14,13 +14,20 @@ import (
 // watermarks, in the format of engine.WriteCheckpoint.
 const highWatermarks = "replication-offset-checkpoint"
 
-// keepHouse does what is due every RetentionCheck until the context ends.
+// keepHouse does what is due every RetentionCheck, and every CleanerBackoff, until
+// the context ends.
 func (n *Node) keepHouse(ctx context.Context) {
 	t, room := time.NewTicker(n.o.RetentionCheck), time.NewTicker(roomCheck)
 	cool := time.NewTicker(coolEvery)
 	defer t.Stop()
 	defer room.Stop()
 	defer cool.Stop()
+	var clean <-chan time.Time
+	if n.o.CleanerBackoff > 0 {
+		cleaner := time.NewTicker(n.o.CleanerBackoff)
+		defer cleaner.Stop()
+		clean = cleaner.C
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -32,6 +39,8 @@ func (n *Node) keepHouse(ctx context.Context) {
 			n.findRoom()
 		case <-cool.C:
 			n.coolIdle(ctx)
+		case <-clean:
+			n.store.StartCompacting()
 		}
 	}
 }

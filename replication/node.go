@@ -52,6 +52,12 @@ type Options struct {
 	OpenSegments int
 	// RetentionCheck is the time between two rounds of housekeeping; 0: 5 min.
 	RetentionCheck time.Duration
+	// CleanerBackoff is the time between two looks for logs that are due for
+	// compaction; 0: 15 s, negative: none is compacted.
+	CleanerBackoff time.Duration
+	// CleanerBytes and CleanerBytesPerSecond bound compaction: the memory that it
+	// keeps keys in, and what it reads and writes; see engine.StoreOptions.
+	CleanerBytes, CleanerBytesPerSecond int64
 	// SyncWorkers bounds the syncs under way at once; 0: the engine's default.
 	SyncWorkers int
 	// OpenLogs bounds the logs that are opened or created at once; 0: two for
@@ -73,6 +79,9 @@ func (o *Options) fill() {
 	o.DefaultReplication = max(o.DefaultReplication, 1)
 	if o.RetentionCheck <= 0 {
 		o.RetentionCheck = 5 * time.Minute
+	}
+	if o.CleanerBackoff == 0 {
+		o.CleanerBackoff = 15 * time.Second
 	}
 	if o.OpenLogs <= 0 {
 		o.OpenLogs = 2 * runtime.GOMAXPROCS(0)
@@ -151,6 +160,7 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 	n.store, err = engine.OpenStore(engine.StoreOptions{
 		FS: o.FS, Dir: o.Dir, ClusterID: o.ClusterID, NodeID: o.NodeID,
 		Now: o.Now, Logger: o.Logger, SyncWorkers: o.SyncWorkers, OpenSegments: o.OpenSegments,
+		CleanerBytes: o.CleanerBytes, CleanerBytesPerSecond: o.CleanerBytesPerSecond,
 	})
 	if err != nil {
 		return nil, err

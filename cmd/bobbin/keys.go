@@ -17,6 +17,7 @@ const (
 	keyBoolean keyKind = "boolean"
 	keyInt     keyKind = "int"
 	keyLong    keyKind = "long"
+	keyDouble  keyKind = "double" // greater than zero
 	keyString  keyKind = "string"
 	keyList    keyKind = "list" // comma-separated
 )
@@ -59,6 +60,10 @@ var brokerKeys = []brokerKey{
 	{name: "fetch.max.bytes", kind: keyInt, def: "57671680", least: 1024, doc: "bound of one answer to a fetch"},
 	{name: "listener.security.protocol.map", kind: keyList, def: "PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL", doc: "what the listeners' names stand for"},
 	{name: "listeners", kind: keyList, def: "PLAINTEXT://127.0.0.1:9092", doc: "where to listen, NAME://host:port; port 0 is any that is free"},
+	{name: "log.cleaner.backoff.ms", kind: keyLong, def: "15000", doc: "how often topics are looked through for what is due for compaction"},
+	{name: "log.cleaner.dedupe.buffer.size", kind: keyLong, def: "134217728", least: 4096, doc: "memory in which compaction keeps the keys of a partition; those that do not fit take more passes"},
+	{name: "log.cleaner.enable", kind: keyBoolean, def: "true", doc: "compact the topics whose cleanup.policy says so"},
+	{name: "log.cleaner.io.max.bytes.per.second", kind: keyDouble, def: "1.7976931348623157E308", doc: "bound of what compaction reads and writes"},
 	{name: "log.dir", kind: keyString, doc: "other name of log.dirs"},
 	{name: "log.dirs", kind: keyList, def: "data", alias: "log.dir", doc: "the data directory; one only"},
 	{name: "log.retention.check.interval.ms", kind: keyLong, def: "300000", least: 1, doc: "how often segments are looked through for those to be rolled or deleted"},
@@ -106,6 +111,10 @@ func (k brokerKey) check(value string) error {
 	case keyBoolean:
 		if !strings.EqualFold(value, "true") && !strings.EqualFold(value, "false") {
 			return fmt.Errorf("%q is not true or false", value)
+		}
+	case keyDouble:
+		if f, err := strconv.ParseFloat(value, 64); err != nil || !(f > 0) {
+			return fmt.Errorf("%q is not a number above zero", value)
 		}
 	case keyInt, keyLong:
 		most := int64(math.MaxInt64)

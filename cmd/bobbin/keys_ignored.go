@@ -127,9 +127,8 @@ var ignoredKeys = []ignoredGroup{
 	{"the Java virtual machine's metrics are not Bobbin's", `
 		kafka.metrics.polling.interval.secs kafka.metrics.reporters metric.reporters metrics.num.samples
 		metrics.recording.level metrics.sample.window.ms telemetry.max.bytes`},
-	{"there is no compaction yet", `
-		log.cleaner.backoff.ms log.cleaner.dedupe.buffer.size log.cleaner.enable log.cleaner.io.buffer.load.factor
-		log.cleaner.io.buffer.size log.cleaner.io.max.bytes.per.second log.cleaner.threads`},
+	{"compaction has one goroutine, and bounds its own buffers", `
+		log.cleaner.io.buffer.load.factor log.cleaner.io.buffer.size log.cleaner.threads`},
 	{"it belongs to how Kafka is made inside; Bobbin has bounds of its own", `
 		log.flush.offset.checkpoint.interval.ms log.flush.scheduler.interval.ms
 		log.flush.start.offset.checkpoint.interval.ms max.request.partition.size.limit

@@ -144,8 +144,9 @@ func (c *serveConfig) nodeOptions(log *slog.Logger, fatal func(error)) replicati
 		Defaults:      c.topics,
 		NumPartitions: c.numPartitions, DefaultReplication: c.defaultReplication,
 		RetentionCheck: c.retentionCheck,
-		Logger:         log,
-		Fatal:          fatal,
+		CleanerBackoff: c.cleanerBackoff, CleanerBytes: c.cleanerBytes, CleanerBytesPerSecond: c.cleanerRate,
+		Logger: log,
+		Fatal:  fatal,
 	}
 	for _, l := range c.advertised {
 		o.Listeners = append(o.Listeners, replication.Endpoint{Name: l.name, Host: l.host, Port: int32(l.port)})

@@ -26,6 +26,9 @@ type serveConfig struct {
 	autoCreate         bool
 	topics             engine.Config // defaults of topics
 	retentionCheck     time.Duration
+	cleanerBackoff     time.Duration // negative: no compaction
+	cleanerBytes       int64
+	cleanerRate        int64 // bytes in a second; 0: no bound
 	limits             protocol.Limits
 	sendBufferBytes    int // -1: the operating system's
 	receiveBufferBytes int
@@ -55,6 +58,7 @@ func resolveConfig(s *settings) (*serveConfig, error) {
 			FetchSessions: int(s.number("max.incremental.fetch.session.cache.slots")),
 		},
 	}
+	c.resolveCleaner(s)
 	if !slices.Contains([]string{"auto", "text", "json"}, c.logFormat) {
 		return nil, usagef("bobbin.log.format (%s): %q is not text, json or auto", s.get("bobbin.log.format").origin, c.logFormat)
 	}
@@ -82,6 +86,18 @@ func milliseconds(n int64) time.Duration {
 		return math.MaxInt64
 	}
 	return time.Duration(n) * time.Millisecond
+}
+
+func (c *serveConfig) resolveCleaner(s *settings) {
+	c.cleanerBackoff = max(milliseconds(s.number("log.cleaner.backoff.ms")), time.Millisecond)
+	if !s.boolean("log.cleaner.enable") {
+		c.cleanerBackoff = -1
+	}
+	c.cleanerBytes = s.number("log.cleaner.dedupe.buffer.size")
+	// Kafka's default is the greatest number that its type has: no bound.
+	if f, err := strconv.ParseFloat(s.get("log.cleaner.io.max.bytes.per.second").value, 64); err == nil && f < 1<<62 {
+		c.cleanerRate = max(int64(f), 1)
+	}
 }
 
 func (c *serveConfig) resolveDir(s *settings) error {

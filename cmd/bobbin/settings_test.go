@@ -136,7 +136,7 @@ func TestRemarks(t *testing.T) {
 		"my.own.key (" + file + ":4) is no key that Kafka or Bobbin knows",
 		file + ": num.partitions is set in line 5 and again in line 6, which counts",
 		"accepted and ignored, as goroutines take the place of threads and their queues: num.io.threads, num.network.threads",
-		"accepted and ignored, as there is no compaction yet: log.cleaner.threads",
+		"accepted and ignored, as compaction has one goroutine, and bounds its own buffers: log.cleaner.threads",
 	} {
 		if !slices.Contains(got, want) {
 			t.Errorf("no remark says %q", want)

@@ -11,7 +11,7 @@ import (
 // The defaults of topics and the node's id are not in it: the server has them.
 func shownToClients(s *settings) []protocol.BrokerConfig {
 	kinds := map[keyKind]engine.KeyType{
-		keyBoolean: engine.Boolean, keyInt: engine.Int, keyLong: engine.Long, keyString: engine.String, keyList: engine.List,
+		keyBoolean: engine.Boolean, keyInt: engine.Int, keyLong: engine.Long, keyDouble: engine.Double, keyString: engine.String, keyList: engine.List,
 	}
 	var all []protocol.BrokerConfig
 	for _, k := range brokerKeys {
