@@ -34,7 +34,6 @@ type round struct {
 
 	generation uint64
 	parts      []*part // the view when it began, up to d.upTo
-	tail       []*part // and the rest of it
 	upTo       int64   // the keys were read up to here
 	before     int64   // bytes of what was rewritten
 	after      int64   // and of what came out
@@ -92,7 +91,7 @@ func (r *round) begin() {
 	r.generation = r.l.generation.Load()
 	parts := *r.l.view.Load()
 	n, _ := slices.BinarySearchFunc(parts, r.d.upTo, func(p *part, o int64) int { return cmp.Compare(p.base, o) })
-	r.parts, r.tail = parts[:n:n], parts[n:]
+	r.parts = parts[:n:n]
 }
 
 // overtaken reports whether there is any use in going on.
@@ -110,13 +109,12 @@ func (r *round) pace(bytes int) error {
 
 // readKeys fills the map from the dirty part, and sets upTo to where it got: to
 // the end, until the memory was full, or to the segment with damage, which is
-// returned. It looks up the fate of transactions if there are any.
+// returned. If it meets a transaction, it begins again with what is known of all.
 func (r *round) readKeys() (damaged, err error) {
-	transactions := false
 	for {
 		r.w.keys.reset(r.d.upTo-r.d.from, r.w.memory)
 		r.upTo = r.d.from
-		again, err := r.readParts(transactions)
+		again, err := r.readParts()
 		var bad *CorruptError
 		if errors.As(err, &bad) && !r.overtaken() {
 			return bad, nil
@@ -124,14 +122,13 @@ func (r *round) readKeys() (damaged, err error) {
 		if !again || err != nil {
 			return nil, r.orOvertaken(err)
 		}
-		transactions = true
-		if err := r.w.thin.fates.learn(r.l, slices.Concat(r.parts, r.tail)); err != nil {
+		if err := r.w.thin.fates.learn(r.l); err != nil {
 			return nil, r.orOvertaken(err)
 		}
 		open := r.w.thin.fates.undecided()
 		for len(r.parts) > 0 && r.d.upTo > open {
 			last := len(r.parts) - 1
-			r.d.upTo, r.parts = r.parts[last].base, r.parts[:last]
+			r.d.upTo, r.parts = r.parts[last].base, r.parts[:last:last]
 		}
 	}
 }
@@ -144,9 +141,9 @@ func (r *round) orOvertaken(err error) error {
 	return err
 }
 
-// readParts reads the dirty parts. again is true if it met a transaction, and did
-// not know yet that there are any.
-func (r *round) readParts(transactions bool) (again bool, err error) {
+// readParts reads the dirty parts. again is true if it met a transaction, and the
+// fates were not known yet.
+func (r *round) readParts() (again bool, err error) {
 	for i, p := range r.parts {
 		next := r.d.upTo
 		if i+1 < len(r.parts) {
@@ -155,7 +152,7 @@ func (r *round) readParts(transactions bool) (again bool, err error) {
 		if next <= r.d.from {
 			continue
 		}
-		again, full, err := r.readPart(p, transactions)
+		again, full, err := r.readPart(p)
 		if err != nil {
 			// Nothing counts of a part with damage.
 			r.upTo = min(r.upTo, max(p.base, r.d.from))
@@ -168,7 +165,7 @@ func (r *round) readParts(transactions bool) (again bool, err error) {
 	return false, nil
 }
 
-func (r *round) readPart(p *part, transactions bool) (again, full bool, err error) {
+func (r *round) readPart(p *part) (again, full bool, err error) {
 	if err := p.acquire(); err != nil {
 		return false, false, err
 	}
@@ -181,7 +178,7 @@ func (r *round) readPart(p *part, transactions bool) (again, full bool, err erro
 		if err != nil {
 			return false, false, err
 		}
-		if b.IsTransactional() && !transactions {
+		if b.IsTransactional() && !r.w.thin.fates.known {
 			return true, false, nil
 		}
 		if full, err := r.readBatch(b); full || err != nil {
@@ -376,6 +373,12 @@ func (r *round) fillFrom(p, old *part, last bool) error {
 		}
 		if err != nil {
 			return err
+		}
+		if t := &r.w.thin; b.IsTransactional() && !t.fates.known {
+			// The dirty part has none, so all are decided.
+			if err := t.fates.learn(r.l); err != nil {
+				return err
+			}
 		}
 		before := int64(len(r.w.out))
 		r.w.out, err = r.w.thin.thin(r.w.out, b, last && in.pos == in.end, max(r.room, 0))

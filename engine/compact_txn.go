@@ -24,6 +24,9 @@ import (
 // only say where aborted transactions are; their entries are carried over with
 // the markers.
 type fates struct {
+	// known is set by learn. Most logs have no transactions, and need not be read
+	// for them.
+	known bool
 	// aborted are the transactions that were, by producer, oldest first.
 	aborted map[int64][]offsetRange
 	// open are the first offsets of the transactions that have no marker yet.
@@ -42,9 +45,10 @@ func newFates() *fates {
 	return &fates{aborted: map[int64][]offsetRange{}, open: map[int64]int64{}, keptData: map[int64]bool{}, abortedData: map[int64]bool{}}
 }
 
-// learn reads the headers and markers of all parts.
-func (f *fates) learn(l *Log, parts []*part) error {
-	for _, p := range parts {
+// learn reads all headers and markers that the log has.
+func (f *fates) learn(l *Log) error {
+	f.known = true
+	for _, p := range *l.view.Load() {
 		if err := f.learnPart(l, p); err != nil {
 			return err
 		}
