@@ -34,11 +34,16 @@ fault() {
 may() {
 	[ "$(id -u)" -eq 0 ] || { echo "-- $1 is left out: it needs root"; return 1; }
 }
+# fuse builds the disk of our own. It has a module of its own, so that nobody else needs its libraries.
+fuse() {
+	[ -c /dev/fuse ] || { echo "-- $1 on a disk of our own is left out: there is no /dev/fuse"; return 1; }
+	(cd "$here/faults/fusedisk" && CGO_ENABLED=0 go build -o "$work/fusedisk" .)
+}
 traced() {
 	command -v strace >/dev/null || { echo "-- $1 is left out: it needs strace"; return 1; }
 }
 
-[ $# -gt 0 ] || set -- kill power eio short full frames conns stop damage many
+[ $# -gt 0 ] || set -- kill power flush eio short full frames conns stop damage many
 for name in "$@"; do
 	case $name in
 	power)
@@ -49,8 +54,10 @@ for name in "$@"; do
 		else
 			echo "-- power on xfs is left out: there is no mkfs.xfs, and apt-get install xfsprogs does not bring it"
 		fi
-		fault power -fs $kinds -duration "${POWER:-4m}"
+		if fuse power; then kinds=$kinds,volatile; fi
+		fault power -fs $kinds -fusedisk "$work/fusedisk" -duration "${POWER:-4m}"
 		;;
+	flush) may flush && fuse flush && fault flush -fusedisk "$work/fusedisk" ;;
 	full) may full && fault full ;;
 	eio | short) traced "$name" && fault "$name" ;;
 	*) fault "$name" ;;

@@ -24,14 +24,7 @@ func newDisk(r *rig, kind string, megabytes int64) (*disk, error) {
 		return nil, err
 	}
 	d := &disk{image: filepath.Join(place, "image"), dir: filepath.Join(place, "mounted")}
-	f, err := os.Create(d.image)
-	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(f.Truncate(megabytes<<20), f.Close(), os.MkdirAll(d.dir, 0o777)); err != nil {
-		return nil, err
-	}
-	if err := command("mkfs."+kind, "-q", d.image); err != nil {
+	if err := errors.Join(os.Mkdir(d.dir, 0o777), newImage(kind, d.image, megabytes)); err != nil {
 		return nil, err
 	}
 	r.later(func() {
@@ -44,6 +37,22 @@ func newDisk(r *rig, kind string, megabytes int64) (*disk, error) {
 	})
 	return d, d.mount()
 }
+
+// newImage makes a file system in a file.
+func newImage(kind, image string, megabytes int64) error {
+	f, err := os.Create(image)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Truncate(megabytes<<20), f.Close()); err != nil {
+		return err
+	}
+	return command("mkfs."+kind, "-q", image)
+}
+
+func (d *disk) data() string { return filepath.Join(d.dir, "data") }
+
+func (d *disk) restore() error { return errors.Join(d.unmount(), d.mount()) }
 
 func (d *disk) mount() error {
 	err := command("mount", "-o", "loop", d.image, d.dir)

@@ -5,6 +5,7 @@
 //	faults eio      a sync of a partition's log, then of the metadata's, that fails (needs strace)
 //	faults short    writes that are short, and a disk that is full only sometimes (needs strace)
 //	faults full     a small disk that is really full, and has room again (needs root)
+//	faults flush    a disk of our own that fails its flushes, or takes its time for them (needs root and /dev/fuse)
 //	faults frames   garbage, slow and silent peers, floods, and clients that never read
 //	faults conns    thousands of idle connections, connection storms, too few descriptors
 //	faults stop     SIGTERM under load, twice, and directories that are not ours to start on
@@ -38,6 +39,7 @@ type rig struct {
 	rounds   int
 	policy   string
 	fsType   string
+	fusedisk string
 
 	mu struct {
 		sync.Mutex
@@ -65,13 +67,14 @@ func run(name string, args []string) error {
 	flags.DurationVar(&r.duration, "duration", time.Minute, "for how long faults go on")
 	flags.IntVar(&r.rounds, "rounds", 10, "how many faults at most")
 	flags.StringVar(&r.policy, "sync", "always", "the broker's sync policy")
-	flags.StringVar(&r.fsType, "fs", "ext4", "file systems of the loop device: ext4, xfs, or both with a comma between")
+	flags.StringVar(&r.fsType, "fs", "ext4", "what power is cut of: ext4, xfs, volatile (ext4 on a disk of our own), or some with commas between")
+	flags.StringVar(&r.fusedisk, "fusedisk", "", "the binary of our own disk")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	faults := map[string]func(context.Context, *rig) error{
 		"kill": killRun, "power": powerRun, "eio": eioRun, "short": shortRun, "full": fullRun, "frames": framesRun,
-		"conns": connsRun, "stop": stopRun, "damage": damageRun, "many": manyRun,
+		"conns": connsRun, "stop": stopRun, "damage": damageRun, "many": manyRun, "flush": flushRun,
 	}
 	fault := faults[name]
 	if fault == nil || r.binary == "" {
