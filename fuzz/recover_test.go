@@ -39,7 +39,7 @@ func takeImage(t testing.TB, d engine.Design, keep int, seed uint64) image {
 		spec := batch.Of(batch.Record{Timestamp: int64(i), Value: fmt.Append(nil, "value ", i)}, batch.Record{Timestamp: int64(i)})
 		spec.ProducerID, spec.ProducerEpoch, spec.BaseSequence = 1, 0, int32(2*i)
 		raw, epoch := spec.Bytes(), int32(i/25)
-		stamped := batch.Batch(slices.Clone(raw))
+		stamped := slices.Clone(raw)
 		stamped.Stamp(m.end, epoch)
 		if i >= 37 {
 			set, err := batch.Parse(raw)
