@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/bobbin-log/bobbin/segment"
 	"github.com/bobbin-log/bobbin/segment/vfs"
@@ -13,52 +16,101 @@ import (
 // run fills neither disk nor memory.
 const benchBytes = 256 << 20
 
-// BenchmarkAppend compares the designs with the bare system call.
+// BenchmarkAppend compares the designs with the bare system call. With
+// behind=true a design that can leaves the bytes in the process, as the engine
+// lets it where nothing is acknowledged before a sync.
 func BenchmarkAppend(b *testing.B) {
 	for _, size := range []int{1 << 10, 16 << 10, 1 << 20} {
 		name := fmt.Sprintf("batch=%dKiB", size>>10)
-		b.Run("design=pwrite/"+name, func(b *testing.B) { benchPwrite(b, make([]byte, size)) })
-		for _, d := range segment.Designs {
-			b.Run("design="+d.Name+"/"+name, func(b *testing.B) {
-				seg := subject{Design: d, fs: vfs.OS{}, dir: b.TempDir()}.create(b)
-				bufs := [][]byte{make([]byte, size)}
-				b.ReportAllocs()
-				b.SetBytes(int64(size))
-				for b.Loop() {
-					pos, err := seg.Append(bufs)
-					if err == nil && pos > benchBytes {
-						err = seg.Truncate(0)
-					}
-					if err != nil {
-						b.Fatal(err)
-					}
-				}
+		b.Run("design=pwrite/behind=false/"+name, func(b *testing.B) { benchFloor(b, size, 0, 0) })
+		b.Run("design=pwrite,direct/behind=false/"+name, func(b *testing.B) { benchFloor(b, size, 0, unix.O_DIRECT) })
+		forEachBehind(b, func(b *testing.B, s subject) { benchSegment(b, s, size, 0) }, name)
+	}
+}
+
+// BenchmarkSync is what one group commit costs: so many appends, and a sync.
+func BenchmarkSync(b *testing.B) {
+	const size = 16 << 10
+	for _, appends := range []int{1, 16} {
+		name := fmt.Sprintf("batch=%dKiB/appends=%d", size>>10, appends)
+		b.Run("design=pwrite/behind=false/"+name, func(b *testing.B) { benchFloor(b, size, appends, 0) })
+		b.Run("design=pwrite,direct/behind=false/"+name, func(b *testing.B) { benchFloor(b, size, appends, unix.O_DIRECT) })
+		forEachBehind(b, func(b *testing.B, s subject) { benchSegment(b, s, size, appends) }, name)
+	}
+}
+
+// forEachBehind runs bench for every design, and twice for those that heed
+// Options.Behind.
+func forEachBehind(b *testing.B, bench func(*testing.B, subject), name string) {
+	for _, d := range segment.Designs {
+		for _, behind := range []bool{false, true} {
+			if behind && !d.Behind {
+				continue
+			}
+			b.Run(fmt.Sprintf("design=%s/behind=%v/%s", d.Name, behind, name), func(b *testing.B) {
+				bench(b, subject{Design: d, fs: vfs.OS{}, dir: b.TempDir(), behind: behind})
 			})
 		}
 	}
 }
 
-// benchPwrite is the floor: what the kernel takes for the same bytes.
-func benchPwrite(b *testing.B, buf []byte) {
-	f, err := os.Create(b.TempDir() + "/log")
+// benchSegment appends, and syncs after so many appends; 0 is never.
+func benchSegment(b *testing.B, s subject, size, appends int) {
+	seg := s.create(b)
+	bufs := [][]byte{make([]byte, size)}
+	b.ReportAllocs()
+	b.SetBytes(int64(size * max(1, appends)))
+	for b.Loop() {
+		for range max(1, appends) {
+			pos, err := seg.Append(bufs)
+			if err == nil && pos > benchBytes {
+				err = seg.Truncate(0)
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		if appends > 0 {
+			if err := seg.Sync(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
+
+// benchFloor is what the kernel takes for the same bytes, in a file that grows.
+func benchFloor(b *testing.B, size, appends, flag int) {
+	f, err := os.OpenFile(b.TempDir()+"/log", os.O_RDWR|os.O_CREATE|flag, 0o600)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer f.Close()
+	if flag != 0 {
+		size = (size + vfs.DirectAlign - 1) / vfs.DirectAlign * vfs.DirectAlign // as the device wants it
+	}
+	buf := make([]byte, size+vfs.DirectAlign)
+	buf = buf[-uintptr(unsafe.Pointer(&buf[0]))%vfs.DirectAlign:][:size]
 	b.ReportAllocs()
-	b.SetBytes(int64(len(buf)))
+	b.SetBytes(int64(size * max(1, appends)))
 	pos := int64(0)
 	for b.Loop() {
-		if pos > benchBytes {
-			pos, err = 0, f.Truncate(0)
+		for range max(1, appends) {
+			if pos > benchBytes {
+				pos, err = 0, f.Truncate(0)
+			}
+			if err == nil {
+				_, err = f.WriteAt(buf, pos)
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			pos += int64(len(buf))
 		}
-		if err == nil {
-			_, err = f.WriteAt(buf, pos)
+		if appends > 0 {
+			if err := unix.Fdatasync(int(f.Fd())); err != nil {
+				b.Fatal(err)
+			}
 		}
-		if err != nil {
-			b.Fatal(err)
-		}
-		pos += int64(len(buf))
 	}
 }
 

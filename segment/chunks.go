@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"slices"
 	"sort"
 	"sync/atomic"
@@ -33,6 +34,8 @@ type chunkList struct {
 	// looks: they pin a range below size first, and then load the list, which was
 	// stored before that size was.
 	list atomic.Pointer[[]chunk]
+	// largest is how far chunks double, in bytes; 0 is maxChunkBytes.
+	largest int
 }
 
 // load returns the chunks as they are now.
@@ -52,7 +55,7 @@ func (c *chunkList) room(pos int64, n int) []byte {
 		if free := last.mem[pos-last.pos:]; len(free) >= n {
 			return free
 		}
-		next = min(2*len(last.mem), maxChunkBytes)
+		next = min(2*len(last.mem), cmp.Or(c.largest, maxChunkBytes))
 	}
 	added := chunk{pos: pos, mem: make([]byte, max(next, n))}
 	// Clip: readers go over the old list beside this, and a list that was cut

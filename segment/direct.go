@@ -72,10 +72,12 @@ type directSegment struct {
 const (
 	// behindMaxBytes is how much a segment keeps from the file until a Sync.
 	behindMaxBytes = 4 << 20
-	// recentBytes is how much of what the file has stays in memory as well.
-	recentBytes = 1 << 20
+	// recentBytes is how much of what the file has stays in memory as well, and
+	// how large a chunk of it gets where no append is larger: a segment that is
+	// written to has twice that, and a stage.
+	recentBytes = 256 << 10
 	// A stage grows with what is written at a time.
-	minStageBytes = 64 << 10
+	minStageBytes = 16 << 10
 	maxStageBytes = 1 << 20
 )
 
@@ -91,6 +93,7 @@ func openVia(fs vfs.FS, path string, o Options, via vfs.Via) (Segment, error) {
 	if err := s.open(fs, path, o); err != nil {
 		return nil, err
 	}
+	s.recent.largest = recentBytes
 	s.written.Store(s.size.Load())
 	if o.Create {
 		// Opened now, so that whoever chose the design learns here that the

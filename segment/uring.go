@@ -7,8 +7,7 @@ import "github.com/bobbin-log/bobbin/segment/vfs"
 // the bytes may stay behind until a Sync, that is one system call: a write from
 // registered memory, and an fdatasync that begins when it has succeeded.
 //
-// With appends that the kernel has to have at once it is `direct` with a longer
-// way: a write alone gains nothing by a ring.
+// Appends that the kernel has to have at once are plain calls, as with `direct`.
 func openUring(fs vfs.FS, path string, o Options) (Segment, error) {
 	return openVia(fs, path, o, vfs.ViaRing)
 }
