@@ -276,6 +276,11 @@ func (l *Log) tailDue(c *logConfig) time.Duration {
 func (l *Log) syncTail(all bool) {
 	l.syncing.Lock()
 	defer l.syncing.Unlock()
+	l.syncParts(all)
+}
+
+// syncParts is syncTail for those who hold Log.syncing.
+func (l *Log) syncParts(all bool) {
 	if w := l.beginSync(all); w != nil {
 		began := l.now()
 		l.store.cold.syncBegins()
@@ -289,7 +294,7 @@ func (l *Log) syncTail(all bool) {
 
 // tailWork is what one sync has to do, noted under Log.mu and done outside.
 type tailWork struct {
-	upTo      int64
+	upTo      mark
 	parts     []tailPart
 	names     bool
 	snapshots []pendingSnapshot
@@ -307,19 +312,19 @@ func (l *Log) beginSync(all bool) *tailWork {
 		return nil
 	}
 	w := &l.tail
+	parts := *l.view.Load()
+	last := parts[len(parts)-1]
 	*w = tailWork{
-		upTo:  l.end.Load(),
+		upTo:  mark{offset: l.end.Load(), base: last.base, pos: last.size()},
 		parts: w.parts[:0], names: l.mu.newNames, snapshots: l.mu.snapshots,
 	}
 	l.mu.newNames, l.mu.snapshots = false, nil
-	parts := *l.view.Load()
-	if !all && l.tailDue(l.config.Load()) == Never {
-		last := len(parts) - 1
-		l.gathered.keep(parts[last].size())
-		w.upTo, parts = parts[last].base, parts[:last]
+	if !all && !l.mu.journal.alone && l.tailDue(l.config.Load()) == Never {
+		l.gathered.keep(last.size())
+		w.upTo, parts = mark{offset: last.base, base: last.base}, parts[:len(parts)-1]
 	} else {
 		l.gathered.take()
-		l.mu.flushTimed = false
+		l.mu.flushTimed, l.mu.journal.alone = false, false
 	}
 	for _, p := range parts {
 		if p.dirty && p.hold() {
@@ -368,18 +373,21 @@ func (l *Log) endSync(w *tailWork, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil && !bugSyncIgnored.made() {
-		_ = l.fail(fmt.Errorf("sync up to offset %d: %w", w.upTo, err))
+		_ = l.fail(fmt.Errorf("sync up to offset %d: %w", w.upTo.offset, err))
 		return
 	}
 	for _, p := range w.parts {
 		p.synced = p.sealed
-		if p.sealed == p.part.sealed && p.next <= w.upTo {
+		if p.sealed == p.part.sealed && p.next <= w.upTo.offset {
 			p.unkeep()
 		}
 	}
-	l.mu.synced = max(l.mu.synced, w.upTo)
-	if w.upTo > l.durable.Load() {
-		l.durable.Store(w.upTo)
+	l.mu.synced = max(l.mu.synced, w.upTo.offset)
+	if w.upTo.offset > l.mu.journal.next.offset {
+		l.mu.journal.next = w.upTo
+	}
+	if w.upTo.offset > l.durable.Load() {
+		l.durable.Store(w.upTo.offset)
 		l.acked.published(l.ackedOffset())
 	}
 }

@@ -60,6 +60,10 @@ func (l *Log) lessen(to recoveryPoints, change func() error) error {
 	}
 	l.syncing.Lock()
 	defer l.syncing.Unlock()
+	defer l.rejoinJournal()
+	if err := l.leaveJournal(); err != nil {
+		return fmt.Errorf("%s: journal not left: %w", l.name, err)
+	}
 	if bugCheckpointKept.made() {
 		to.durable = l.end.Load()
 	}
@@ -89,6 +93,9 @@ func (l *Log) truncate(n int, pos, first int64) error {
 	l.generation.Add(1)
 	l.durable.Store(min(l.durable.Load(), first))
 	l.mu.synced = min(l.mu.synced, first)
+	if l.mu.journal.next.offset > first {
+		l.mu.journal.next = mark{offset: first, base: parts[n-1].base, pos: pos}
+	}
 	l.end.Store(first)
 	l.publish(parts[:n:n])
 	// The newest goes first: whatever a crash leaves is without a hole.
@@ -227,6 +234,13 @@ func (l *Log) emptyPart(p *part) error {
 	}
 	defer p.release()
 	return errors.Join(l.cutPart(p, 0, p.base), p.seg.Sync())
+}
+
+// healthy is usable for those who do not hold Log.mu.
+func (l *Log) healthy() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.usable()
 }
 
 // usable reports why nothing can be changed.

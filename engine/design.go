@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bobbin-log/bobbin/index"
 	"github.com/bobbin-log/bobbin/segment"
@@ -94,6 +95,10 @@ func (d Design) resolve() (resolved, error) {
 	pick(&err, "index", d.Index, index.Designs, indexName, &r.index)
 	pick(&err, "sync policy", d.Sync, SyncPolicies, syncName, &r.sync)
 	pick(&err, "retention", d.Retention, Retentions, retentionName, &r.retention)
+	if r.sync.Journal && !r.segment.Durable {
+		// What ends with the process needs no journal: its own sync is for free.
+		r.sync.Journal, r.sync.Due = false, func(Tail) time.Duration { return 0 }
+	}
 	return r, err
 }
 

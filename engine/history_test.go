@@ -16,6 +16,7 @@ import (
 // written once in the life of a history, so a value names its append.
 type history struct {
 	t      testing.TB
+	name   string // of the log
 	config engine.Config
 	store  *engine.Store
 	log    *engine.Log
@@ -40,8 +41,11 @@ type history struct {
 
 const historyLog = "t-0"
 
+// smallJournal makes files of four blocks, so that they are used again soon.
+const smallJournal = 128 << 10
+
 func newHistory(t testing.TB, c engine.Config) *history {
-	return &history{t: t, config: c, values: map[int64]map[string]bool{}, sure: map[int64]string{}, producer: 7}
+	return &history{t: t, name: historyLog, config: c, values: map[int64]map[string]bool{}, sure: map[int64]string{}, producer: 7}
 }
 
 // fork copies what is remembered, to judge one of many possible futures.
@@ -64,11 +68,16 @@ func (h *history) fork() *history {
 func (h *history) open(fs vfs.FS) error {
 	var err error
 	h.store, h.log = nil, nil
-	if h.store, err = engine.OpenStore(engine.StoreOptions{FS: fs, Dir: "/data", NodeID: 1, ClusterID: "c", OpenSegments: h.openSegments}); err != nil {
+	if h.store, err = engine.OpenStore(engine.StoreOptions{FS: fs, Dir: "/data", NodeID: 1, ClusterID: "c", OpenSegments: h.openSegments, JournalBytes: smallJournal}); err != nil {
 		return err
 	}
 	h.closing = false // the marker is gone
-	l, err := h.store.Open(historyLog, engine.LogOptions{Config: h.config})
+	return h.openLog()
+}
+
+// openLog opens the log, if it is there.
+func (h *history) openLog() error {
+	l, err := h.store.Open(h.name, engine.LogOptions{Config: h.config})
 	if errors.Is(err, engine.ErrNotFound) && !h.exists {
 		return nil
 	}
@@ -77,7 +86,7 @@ func (h *history) open(fs vfs.FS) error {
 }
 
 func (h *history) create() error {
-	l, err := h.store.Create(historyLog, engine.LogOptions{Config: h.config, TopicID: [16]byte{9}})
+	l, err := h.store.Create(h.name, engine.LogOptions{Config: h.config, TopicID: [16]byte{9}})
 	h.log = l
 	return err
 }
@@ -207,7 +216,7 @@ func (h *history) delete() error {
 	clear(h.sure) // it may be gone from here on, and must be once Delete returns
 	h.exists = false
 	h.startLow = 0
-	err := h.store.Delete(historyLog)
+	err := h.store.Delete(h.name)
 	if err == nil {
 		clear(h.values)
 		h.log, h.startHigh = nil, 0

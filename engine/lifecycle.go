@@ -195,6 +195,9 @@ func (l *Log) finish() error {
 	}
 	l.recovered.Store(end)
 	l.durable.Store(end)
+	l.mu.Lock()
+	l.mu.synced = end // nothing is left that the journal is needed for
+	l.mu.Unlock()
 	l.acked.published(end)
 	return nil
 }

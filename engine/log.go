@@ -50,6 +50,7 @@ type Log struct {
 	// slice is never written to once it is stored here.
 	view atomic.Pointer[[]*part]
 
+	inGroup  bool // waits in the journal's queue; guarded by journal.mu
 	acked    watch
 	commit   commit
 	gathered gathered
@@ -82,10 +83,11 @@ type Log struct {
 		producers producers
 		epochs    epochs
 		// failed is why writes are refused for good.
-		failed error
-		closed bool
-		iov    [1][]byte // reused by append
-		jitter time.Duration
+		failed  error
+		closed  bool
+		journal journaling
+		iov     [1][]byte // reused by append
+		jitter  time.Duration
 
 		// synced is the offset below which all bytes that are still there were
 		// synced. Unlike Durable it does not grow by a trim.
@@ -228,7 +230,10 @@ func (l *Log) ackedOffset() int64 {
 // Flush has what was appended made durable soon, where the policy acknowledges
 // no sooner. It is for appends that nobody waits for, or not yet.
 func (l *Log) Flush() {
-	if l.config.Load().design.sync.AckDurable {
+	switch p := l.config.Load().design.sync; {
+	case p.Journal:
+		l.store.journal.commit(l)
+	case p.AckDurable:
 		l.store.committer.want(l)
 	}
 }
@@ -244,7 +249,12 @@ func (l *Log) Wait(ctx context.Context, upTo int64) error {
 		l.Flush()
 		return ctx.Err()
 	}
-	if l.store.committer.lead(l) {
+	switch {
+	case l.config.Load().design.sync.Journal:
+		if l.store.journal.submit(l) {
+			l.store.journal.lead()
+		}
+	case l.store.committer.lead(l):
 		l.syncTail(false)
 		l.store.committer.led(l)
 	}
@@ -353,8 +363,9 @@ func (l *Log) appendTime(s sentBatch) int64 {
 }
 
 // add writes a stamped set at the end and publishes it.
-func (l *Log) add(s batch.Set, now time.Time) error {
-	c := l.config.Load()
+func (l *Log) add(s batch.Set, now time.Time) error { return l.addWith(s, now, l.config.Load()) }
+
+func (l *Log) addWith(s batch.Set, now time.Time, c *logConfig) error {
 	first := s.First()
 	parts := *l.view.Load()
 	tail := parts[len(parts)-1]
@@ -375,6 +386,9 @@ func (l *Log) add(s batch.Set, now time.Time) error {
 	}
 	if err != nil {
 		return l.fail(fmt.Errorf("append at offset %d: %w", first.BaseOffset(), err))
+	}
+	if l.mu.synced >= l.end.Load() {
+		l.mu.journal.next = mark{offset: l.end.Load(), base: p.base, pos: pos}
 	}
 	next := first.BaseOffset()
 	for b := range s.All() {

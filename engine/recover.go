@@ -81,6 +81,10 @@ func (l *Log) skip(start int64) error {
 	if start <= l.end.Load() {
 		return nil
 	}
+	return l.skipTo(start)
+}
+
+func (l *Log) skipTo(start int64) error {
 	if _, err := l.roll(start, l.config.Load()); err != nil {
 		return err
 	}

@@ -44,6 +44,9 @@ type StoreOptions struct {
 	CleanerBytes int64
 	// CleanerBytesPerSecond bounds what compaction reads and writes; 0: no bound.
 	CleanerBytesPerSecond int64
+	// JournalBytes bounds the room that the journal takes on the disk; 0: 256 MiB.
+	// It takes none until a log has the sync policy "journal".
+	JournalBytes int64
 }
 
 // Store is a directory of logs. One process at a time has it open.
@@ -55,6 +58,7 @@ type Store struct {
 	lock      io.Closer
 	committer *committer
 	cold      *coldReads
+	journal   *journal
 	waiters   *sync.Pool // see newWaiterChannels
 	shelf     shelf
 	configs   configs
@@ -99,6 +103,7 @@ func OpenStore(o StoreOptions) (_ *Store, err error) {
 	s := &Store{fs: o.FS, dir: o.Dir, log: o.Logger, now: o.Now, committer: newCommitter(o.SyncWorkers), cold: newColdReads(o.ColdShare), waiters: newWaiterChannels()}
 	s.cleaner = newCleaner(o)
 	s.shelf.max = cmp.Or(max(o.OpenSegments, 0), shelfDefault)
+	s.journal = newJournal(s, o.JournalBytes)
 	s.mu.logs, s.mu.recovered = map[string]*Log{}, map[string]bool{}
 	if err := s.fs.MkdirAll(s.dir); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
@@ -108,7 +113,7 @@ func OpenStore(o StoreOptions) (_ *Store, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.lock.Close())
+			err = errors.Join(err, s.journal.closeFiles(), s.lock.Close())
 		}
 	}()
 	if s.clusterID, err = s.checkMeta(o.ClusterID, o.NodeID); err != nil {
@@ -120,7 +125,20 @@ func OpenStore(o StoreOptions) (_ *Store, err error) {
 	if err := s.consumeMarker(); err != nil {
 		return nil, err
 	}
+	if err := s.readJournal(); err != nil {
+		return nil, err
+	}
 	return s, s.finishDeletes()
+}
+
+// readJournal finds what a crash left in the journal, for the logs that are there.
+func (s *Store) readJournal() error {
+	if err := s.journal.read(); err != nil {
+		return err
+	}
+	names, err := s.Names()
+	s.journal.absent(names)
+	return err
 }
 
 // consumeMarker learns whether the last stop was clean, and makes sure that the
@@ -188,6 +206,9 @@ func (s *Store) Create(name string, o LogOptions) (*Log, error) {
 			// this one: it would hide records, or pass torn ones.
 			err = s.checkpoints.forget(s, name)
 		}
+		if err == nil && s.journal.mentions(name) {
+			err = s.journal.forget(name) // nor is what the journal has
+		}
 		if err != nil {
 			return err
 		}
@@ -225,17 +246,27 @@ func (s *Store) Open(name string, o LogOptions) (*Log, error) {
 			}
 			l.recovered.Store(to)
 		}
+		if err := s.journal.restore(l, r.start); err != nil {
+			return err
+		}
 		if err := l.skip(r.start); err != nil {
 			return err
+		}
+		if l.start.Load() < r.start {
+			if err := l.Trim(r.start); err != nil { // the end was below it before
+				return err
+			}
 		}
 		// Recovered data is made durable before it is served. A worker may be at
 		// it already, for skip rolls: then this waits for it.
 		if !bugServeEarly.made() {
 			l.syncTail(true)
 		}
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return l.usable()
+		if err := l.healthy(); err != nil {
+			return err
+		}
+		s.journal.restored(l)
+		return nil
 	})
 }
 
@@ -352,15 +383,16 @@ func (s *Store) openLogs() []*Log {
 	return logs
 }
 
-// Tick does the housekeeping that is due: retention, the checkpoints that keep the
-// next recovery short, and closing the segments that nobody has used since the tick
-// before. The owner calls it about as often as Kafka's
+// Tick does the housekeeping that is due: retention, syncing what only the journal
+// has, the checkpoints that keep the next recovery short, and closing the segments
+// that nobody has used since the tick before. The owner calls it about as often as Kafka's
 // log.retention.check.interval.ms and flush.offset.checkpoint.interval.ms say.
 func (s *Store) Tick(now time.Time) {
 	for _, l := range s.openLogs() {
 		if err := l.retain(now); err != nil {
 			s.log.Warn("retention did not run", "log", l.name, "err", err)
 		}
+		l.leaveBehind()
 	}
 	if err := s.Checkpoint(); err != nil {
 		s.log.Warn("checkpoint not written: a recovery would read more", "err", err)
@@ -383,6 +415,7 @@ func (s *Store) Close() error {
 	s.opening.Wait()
 	err := s.closeLogs()
 	s.committer.stop()
+	err = errors.Join(err, s.journal.close())
 	s.deletes.Wait()
 	if err == nil {
 		err = s.Checkpoint()

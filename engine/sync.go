@@ -11,6 +11,9 @@ type SyncPolicy struct {
 	// AckDurable says that an append is acknowledged, and shown to consumers,
 	// only once it is durable.
 	AckDurable bool
+	// Journal says that tails become durable in the store's journal. Due then says
+	// when their own files are synced, beside that.
+	Journal bool
 	// Due returns how long from now the tail may wait to be synced: zero or less
 	// means now, [Never] that nothing is due. It is asked after an append or,
 	// where AckDurable, when somebody waits for one; it is not asked again when
@@ -56,6 +59,13 @@ var SyncPolicies = []SyncPolicy{
 		Promise:    "an acknowledged record is on the disk: it survives kill -9 and loss of power; the sync waits up to bobbin.sync.linger.us for others to share it",
 		AckDurable: true,
 		Due:        dueByLinger,
+	},
+	{
+		Name:       "journal",
+		Promise:    "an acknowledged record is on the disk: it survives kill -9 and loss of power; all partitions share one journal, so that one sync serves them all",
+		AckDurable: true,
+		Journal:    true,
+		Due:        func(Tail) time.Duration { return Never },
 	},
 	{
 		Name:    "interval",

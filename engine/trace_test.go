@@ -31,6 +31,11 @@ func TestTraces(t *testing.T) {
 		{"create", "always", nothing, func(h *history) error { return h.create() }},
 		{"append_always", "always", filled(2), func(h *history) error { return h.append(1, 1) }},
 		{"append_first", "always", func(h *history) error { return h.create() }, func(h *history) error { return h.append(1) }},
+		{"append_journal", "journal", filled(2), func(h *history) error { return h.append(1) }},
+		{"append_journal_first", "journal", func(h *history) error { return h.create() }, func(h *history) error { return h.append(1) }},
+		{"truncate_journal", "journal", filled(5, 5, 5), func(h *history) error { return h.truncate(10) }},
+		{"close_journal", "journal", filled(2), func(h *history) error { return h.close() }},
+		{"open_journal", "journal", filled(2, 1), nil},
 		{"append_none", "none", filled(2), func(h *history) error { return h.append(1, 1) }},
 		{"roll", "always", filled(5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5), func(h *history) error { return h.append(5, 1) }},
 		{"truncate", "always", func(h *history) error {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path"
 	"testing"
 	"time"
 
@@ -47,13 +49,17 @@ func recorded(t testing.TB, batches int, clean bool) directory {
 	return filesOf(t, disk)
 }
 
-// filesOf reads what a disk has of the data directory and its one log.
+// journalDir is the directory of the store's journal, where it has one.
+const journalDir = "/data/journal/"
+
+// filesOf reads what a disk has of the data directory, its one log and its
+// journal.
 func filesOf(t testing.TB, disk *vfs.Mem) directory {
 	t.Helper()
 	d := directory{}
-	for _, dir := range []string{"/data/", logDir} {
+	for _, dir := range []string{"/data/", logDir, journalDir} {
 		entries, err := disk.ReadDir(dir)
-		if err != nil {
+		if err != nil && (dir != journalDir || !errors.Is(err, fs.ErrNotExist)) {
 			t.Fatal(err)
 		}
 		for _, e := range entries {
@@ -77,6 +83,9 @@ func (d directory) write(t testing.TB) *vfs.Mem {
 		t.Fatal(err)
 	}
 	for name, b := range d {
+		if err := disk.MkdirAll(path.Dir(name)); err != nil {
+			t.Fatal(err)
+		}
 		f, err := disk.Create(name)
 		if err != nil {
 			t.Fatal(err)

@@ -128,10 +128,17 @@ func (d directory) edit(code []byte) {
 	}
 }
 
-// damage returns the first offset about which the segments may say something else
-// than before: what lies below it is as it was.
+// damage returns the first offset about which the segments, or the journal, may say
+// something else than before: what lies below it is as it was.
 func (im image) damage(now directory) int64 {
 	first := int64(math.MaxInt64)
+	if journal := func(d directory) directory {
+		d = maps.Clone(d)
+		maps.DeleteFunc(d, func(name string, _ []byte) bool { return !strings.HasPrefix(name, journalDir) })
+		return d
+	}; !maps.EqualFunc(journal(im.files), journal(now), bytes.Equal) {
+		first = im.inSegments()
+	}
 	for name, b := range now {
 		if base, ok := segmentBase(name); ok && im.files[name] == nil && b != nil {
 			first = min(first, base)
@@ -158,6 +165,24 @@ func (im image) damage(now directory) int64 {
 		first = min(first, base)
 	}
 	return first
+}
+
+// inSegments is the offset up to which the segments alone have all batches.
+func (im image) inSegments() (end int64) {
+	end = im.start
+	for _, name := range slices.Sorted(maps.Keys(im.files)) {
+		if _, ok := segmentBase(name); !ok {
+			continue
+		}
+		for rest := im.files[name]; len(rest) > 0; {
+			b, after, err := batch.Next(rest)
+			if err != nil || b.Check() != nil || b.BaseOffset() > end {
+				return end
+			}
+			end, rest = max(end, b.NextOffset()), after
+		}
+	}
+	return end
 }
 
 // touched reports whether the segment that has the offset is another one now.
