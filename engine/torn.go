@@ -133,8 +133,26 @@ func (s *scanner) sectorMissing(d Damage) (bool, error) {
 			zeros++
 		}
 	}
-	atEnd := d.End == s.end || d.End%sectorBytes == 0
-	return atEnd && s.wholeSector(d, d.End, zeros), nil
+	// What follows may begin in the missing sector, with zeros that it has anyway:
+	// the first bytes of a base offset.
+	end, err := s.zerosUpTo(d.End)
+	atEnd := end == s.end || end%sectorBytes == 0
+	return err == nil && atEnd && s.wholeSector(d, end, zeros+end-d.End), err
+}
+
+// zerosUpTo is where the zeros from pos on end, or the sector that pos is in.
+func (s *scanner) zerosUpTo(pos int64) (int64, error) {
+	var buf [sectorBytes]byte
+	rest := buf[:min(s.end, (pos+sectorBytes-1)/sectorBytes*sectorBytes)-pos]
+	if _, err := s.p.seg.ReadAt(rest, pos); err != nil {
+		return pos, err
+	}
+	for i, c := range rest {
+		if c != 0 {
+			return pos + int64(i), nil
+		}
+	}
+	return pos + int64(len(rest)), nil
 }
 
 // wholeSector reports whether so many zeros before end are a sector's, as far as
