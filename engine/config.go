@@ -25,6 +25,7 @@ type Config struct {
 	Delete, Compact bool
 	RetentionAge    time.Duration // negative: no bound
 	RetentionBytes  int64         // negative: no bound
+	DiskShare       float64       // retention "disk": of the file system, in (0, 1]
 
 	// MinCompactionLag is how long a record is not compacted at least, and
 	// MaxCompactionLag how long it may stay uncompacted; Never: no bound.
@@ -71,6 +72,7 @@ func DefaultConfig() Config {
 		Delete:             true,
 		RetentionAge:       7 * 24 * time.Hour,
 		RetentionBytes:     -1,
+		DiskShare:          0.85,
 		MaxCompactionLag:   Never,
 		MinDirtyRatio:      0.5,
 		DeleteRetention:    24 * time.Hour,

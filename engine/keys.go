@@ -220,6 +220,20 @@ func sizeKey(k Key, low int64, at func(*Config) *int64) Key {
 	return k
 }
 
+func shareKey(k Key, at func(*Config) *float64) Key {
+	k.Type = Double
+	k.set = func(c *Config, s string) error {
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil || !(f > 0 && f <= 1) {
+			return fmt.Errorf("is not in (0, 1]: 0.85 stands for 85 %%")
+		}
+		*at(c) = f
+		return nil
+	}
+	k.get = func(c Config) string { return strconv.FormatFloat(*at(&c), 'f', -1, 64) }
+	return k
+}
+
 func intKey(k Key, low, high int64, at func(*Config) *int) Key {
 	k.Type = Int
 	k.set = func(c *Config, s string) error {
@@ -396,6 +410,7 @@ func setGzipLevel(c *Config, s string) error {
 var Keys = sorted(
 	Key{Name: "bobbin.design", Broker: "bobbin.design", Type: String, Default: DefaultDesign.String(), set: setDesign, get: func(c Config) string { return c.Design.String() },
 		Doc: "How the log is laid out and kept: " + designForm + ". What is left out at the end, or is called default, is the broker's; segment and index are fixed when a topic is made."},
+	shareKey(Key{Name: "bobbin.retention.disk.share", Broker: "bobbin.retention.disk.share", Default: "0.85", Doc: "With retention disk: the oldest segments go while more than this part of the file system is in use, by whatever."}, func(c *Config) *float64 { return &c.DiskShare }),
 	Key{Name: "bobbin.sync", Broker: "bobbin.sync", Type: String, Default: DefaultDesign.Sync, set: setSync, get: func(c Config) string { return c.Design.Sync },
 		Doc: "When appends are made durable, and so what an acknowledgement means: " + strings.Join(namesOf(SyncPolicies, syncName), ", ") + "."},
 	sizeKey(Key{Name: "bobbin.sync.bytes", Broker: "bobbin.sync.bytes", Type: Long, Default: "1048576", Doc: "With bobbin.sync=bytes: a partition is synced when so many bytes have gathered."}, 1, func(c *Config) *int64 { return &c.SyncBytes }),

@@ -14,6 +14,9 @@ type Retention struct {
 	Cleanup string
 	// Expired returns how many of the oldest sealed segments to drop.
 	Expired func(now time.Time, sealed []SegmentStat, k Keep) int
+	// Evict, if not nil, returns how many of the oldest segments to drop of each
+	// of the logs that have this retention, for the sake of the disk.
+	Evict func(d DiskUse, logs []Evictable) []int
 }
 
 // Keep bounds what a log holds.
@@ -39,6 +42,7 @@ var Retentions = []Retention{
 	{Name: "time+size", Still: true, Expired: expiredByTimeOrSize},
 	{Name: "time", Still: true, Expired: expiredByTime},
 	{Name: "size", Still: true, Expired: expiredBySize},
+	{Name: "disk", Still: true, Expired: expiredNever, Evict: evictOldest},
 	{Name: "keep", Still: true, Expired: expiredNever},
 	{Name: "compact", Still: true, Cleanup: "compact", Expired: expiredNever},
 	{Name: "compact+delete", Still: true, Cleanup: "compact,delete", Expired: expiredByTimeOrSize},

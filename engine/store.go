@@ -394,6 +394,9 @@ func (s *Store) Tick(now time.Time) {
 		}
 		l.leaveBehind()
 	}
+	if err := s.evict(); err != nil {
+		s.log.Warn("retention by the share of the disk did not run", "err", err)
+	}
 	if err := s.Checkpoint(); err != nil {
 		s.log.Warn("checkpoint not written: a recovery would read more", "err", err)
 	}

@@ -84,12 +84,7 @@ func (l *Log) expire(now time.Time) (gone []*part, err error) {
 	}
 	parts := *l.view.Load()
 	last := len(parts) - 1
-	// What consumers may not see yet is not old enough to go.
-	sealed := parts[:last]
-	for len(sealed) > 0 && sealed[len(sealed)-1].next > l.ackedOffset() {
-		sealed = sealed[:len(sealed)-1]
-	}
-	n, expiring := l.expired(now, sealed, Keep{Age: c.RetentionAge, Bytes: c.RetentionBytes, Active: parts[last].size()}, c)
+	n, expiring := l.expired(now, l.ackedParts(), Keep{Age: c.RetentionAge, Bytes: c.RetentionBytes, Active: parts[last].size()}, c)
 	err = errors.Join(err, expiring)
 	if n == 0 {
 		return nil, err
