@@ -20,6 +20,10 @@ const (
 
 	nameEpochs = "leader-epoch-checkpoint"
 	nameTopic  = "partition.metadata"
+	// nameKafkaMetadata is the log of an Apache Kafka broker's own metadata: it is
+	// read elsewhere, and never opened.
+	nameKafkaMetadata = "__cluster_metadata-0"
+
 	// nameQuarantine is ours; Kafka leaves a file alone that it does not know.
 	nameQuarantine = "bobbin-quarantine"
 

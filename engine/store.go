@@ -171,7 +171,7 @@ func (s *Store) Names() ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if _, _, ok := splitName(e.Name()); ok && e.IsDir() {
+		if _, _, ok := splitName(e.Name()); ok && e.IsDir() && e.Name() != nameKafkaMetadata {
 			names = append(names, e.Name())
 		}
 	}

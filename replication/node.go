@@ -170,6 +170,9 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 		return nil, errors.Join(err, n.store.Close())
 	}
 	if err = n.checkCluster(); err == nil {
+		err = n.adopt(ctx)
+	}
+	if err == nil {
 		err = n.register(ctx, o.Listeners)
 	}
 	if kept {
