@@ -60,6 +60,9 @@ type Options struct {
 	CleanerBytes, CleanerBytesPerSecond int64
 	// SyncWorkers bounds the syncs under way at once; 0: the engine's default.
 	SyncWorkers int
+	// ColdShare is how much of the disk's time reads of what is not in memory may
+	// take beside syncs; see engine.StoreOptions.
+	ColdShare float64
 	// OpenLogs bounds the logs that are opened or created at once; 0: two for
 	// each processor.
 	OpenLogs int
@@ -159,7 +162,7 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 	}
 	n.store, err = engine.OpenStore(engine.StoreOptions{
 		FS: o.FS, Dir: o.Dir, ClusterID: o.ClusterID, NodeID: o.NodeID,
-		Now: o.Now, Logger: o.Logger, SyncWorkers: o.SyncWorkers, OpenSegments: o.OpenSegments,
+		Now: o.Now, Logger: o.Logger, SyncWorkers: o.SyncWorkers, OpenSegments: o.OpenSegments, ColdShare: o.ColdShare,
 		CleanerBytes: o.CleanerBytes, CleanerBytesPerSecond: o.CleanerBytesPerSecond,
 	})
 	if err != nil {

@@ -45,6 +45,7 @@ var brokerKeys = []brokerKey{
 	{name: "authorizer.class.name", kind: keyString, pinned: true, doc: "who may do what; there are no access control lists yet"},
 	{name: "auto.create.topics.enable", kind: keyBoolean, def: "true", doc: "make a topic when a client asks for one that is not there"},
 	{name: "bobbin.allow.plaintext", kind: keyBoolean, def: "false", doc: "let unencrypted listeners be reached from other machines"},
+	{name: "bobbin.cold.read.percent", kind: keyInt, def: "10", least: 1, doc: "share of the disk's time for consumers of what is no longer in memory, while producers wait for syncs; 100: no bound"},
 	{name: "bobbin.log.format", kind: keyString, def: "auto", doc: "text, json, or auto: text on a terminal, else json"},
 	{name: "bobbin.log.level", kind: keyString, def: "info", doc: "debug, info, warn or error"},
 	{name: "broker.id", kind: keyInt, doc: "older name of node.id"},

@@ -144,7 +144,7 @@ func (c *serveConfig) nodeOptions(log *slog.Logger, fatal func(error)) replicati
 		Defaults:      c.topics,
 		NumPartitions: c.numPartitions, DefaultReplication: c.defaultReplication,
 		RetentionCheck: c.retentionCheck,
-		CleanerBackoff: c.cleanerBackoff, CleanerBytes: c.cleanerBytes, CleanerBytesPerSecond: c.cleanerRate,
+		ColdShare:      c.coldShare, CleanerBackoff: c.cleanerBackoff, CleanerBytes: c.cleanerBytes, CleanerBytesPerSecond: c.cleanerRate,
 		Logger: log,
 		Fatal:  fatal,
 	}

@@ -26,6 +26,7 @@ type serveConfig struct {
 	autoCreate         bool
 	topics             engine.Config // defaults of topics
 	retentionCheck     time.Duration
+	coldShare          float64
 	cleanerBackoff     time.Duration // negative: no compaction
 	cleanerBytes       int64
 	cleanerRate        int64 // bytes in a second; 0: no bound
@@ -58,6 +59,7 @@ func resolveConfig(s *settings) (*serveConfig, error) {
 			FetchSessions: int(s.number("max.incremental.fetch.session.cache.slots")),
 		},
 	}
+	c.coldShare = float64(s.number("bobbin.cold.read.percent")) / 100
 	c.resolveCleaner(s)
 	if !slices.Contains([]string{"auto", "text", "json"}, c.logFormat) {
 		return nil, usagef("bobbin.log.format (%s): %q is not text, json or auto", s.get("bobbin.log.format").origin, c.logFormat)
