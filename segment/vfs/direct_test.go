@@ -201,7 +201,7 @@ func TestDirectAndBufferedAgree(t *testing.T) {
 	conformDirect(t, func(t *testing.T, sys vfs.FS, name string, via vfs.Via) {
 		d := openDirect(t, sys, name, via)
 		defer d.Close()
-		const size, step = 256 << 10, 700
+		const size, step = 96 << 10, 700
 		f := must(sys.Open(name))(t)
 		defer f.Close()
 		ok(t, f.Preallocate(size)) // as segments do: the blocks are there, and unwritten

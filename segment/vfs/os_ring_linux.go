@@ -44,7 +44,7 @@ const ringEntries = 4
 // What golang.org/x/sys does not name, from linux/io_uring.h.
 const (
 	ringOffSqes         = 0x10000000
-	ringFeatSingleMmap  = 1 << 0
+	ringFeatRwCurPos    = 1 << 3
 	ringEnterGetEvents  = 1 << 0
 	ringRegisterBuffers = 0
 	ringForgetBuffers   = 1
@@ -102,8 +102,8 @@ func newRing() (*ring, error) {
 		return nil, fmt.Errorf("io_uring_setup: %w", errno)
 	}
 	r := &ring{fd: int(fd)}
-	if p.features&ringFeatSingleMmap == 0 {
-		return nil, errors.Join(unsupportedError{"io_uring of a kernel before 5.4", unix.ENOSYS}, r.close())
+	if p.features&ringFeatRwCurPos == 0 { // came with the requests that are used here
+		return nil, errors.Join(unsupportedError{"io_uring of a kernel before 5.6 (choose the segment design direct)", unix.ENOSYS}, r.close())
 	}
 	if err := r.mapQueues(&p); err != nil {
 		return nil, errors.Join(fmt.Errorf("mapping an io_uring: %w", err), r.close())
