@@ -131,7 +131,7 @@ func BenchmarkCommit(b *testing.B) {
 func benchCommit(b *testing.B, policy string, writers int, raw batch.Batch) {
 	var syncs atomic.Int64
 	count := vfs.NewInject(vfs.OS{}, func(op vfs.Op) error {
-		if op.Kind == vfs.OpSync && strings.HasSuffix(op.Path, ".log") {
+		if (op.Kind == vfs.OpSync || op.Kind == vfs.OpWriteDurable) && strings.HasSuffix(op.Path, ".log") {
 			syncs.Add(1)
 		}
 		return nil

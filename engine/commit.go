@@ -297,6 +297,7 @@ type tailWork struct {
 	upTo      mark
 	parts     []tailPart
 	names     bool
+	harden    bool // by the policy
 	snapshots []pendingSnapshot
 }
 
@@ -318,6 +319,7 @@ func (l *Log) beginSync(all bool) *tailWork {
 		upTo:  mark{offset: l.end.Load(), base: last.base, pos: last.size()},
 		parts: w.parts[:0], names: l.mu.newNames, snapshots: l.mu.snapshots,
 	}
+	w.harden = l.config.Load().design.sync.Hardens
 	l.mu.newNames, l.mu.snapshots = false, nil
 	if !all && !l.mu.journal.alone && l.tailDue(l.config.Load()) == Never {
 		l.gathered.keep(last.size())
@@ -351,7 +353,7 @@ func (w *tailWork) run(l *Log) error {
 	var err error
 	for _, p := range w.parts {
 		if err == nil {
-			err = p.sync(p.sealed)
+			err = p.sync(p.sealed, w.harden)
 		}
 		p.release()
 	}

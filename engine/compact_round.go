@@ -301,7 +301,7 @@ func (r *round) rewrite(group []*part) (err error) {
 	}
 	changed, err := r.fill(p, group)
 	if err == nil {
-		err = errors.Join(p.seal(), p.sync(true))
+		err = errors.Join(p.seal(), p.sync(true, false))
 	}
 	err = r.orOvertaken(err)
 	if err != nil || (!changed && len(group) == 1) {

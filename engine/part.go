@@ -298,8 +298,12 @@ func (p *part) stat() SegmentStat {
 }
 
 // sync makes the part durable. The indexes of a growing part are left out: they
-// are checked and rebuilt after a crash. The part is acquired.
-func (p *part) sync(withIndexes bool) error {
+// are checked and rebuilt after a crash. A growing part may be hardened instead.
+// The part is acquired.
+func (p *part) sync(withIndexes, harden bool) error {
+	if h, ok := p.seg.(segment.Hardener); ok && harden && !withIndexes {
+		return h.Harden()
+	}
 	if err := p.seg.Sync(); err != nil || !withIndexes {
 		return err
 	}

@@ -224,7 +224,7 @@ func (p *part) finish() error {
 			return err
 		}
 	}
-	return p.sync(true)
+	return p.sync(true, false)
 }
 
 // syncIndexes makes the indexes durable of a part that may have been closed

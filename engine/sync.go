@@ -14,6 +14,9 @@ type SyncPolicy struct {
 	// Journal says that tails become durable in the store's journal. Due then says
 	// when their own files are synced, beside that.
 	Journal bool
+	// Hardens has the tail made durable by a durable write where its segment can
+	// do that: see [segment.Hardener].
+	Hardens bool
 	// Due returns how long from now the tail may wait to be synced: zero or less
 	// means now, [Never] that nothing is due. It is asked after an append or,
 	// where AckDurable, when somebody waits for one; it is not asked again when
@@ -66,6 +69,13 @@ var SyncPolicies = []SyncPolicy{
 		AckDurable: true,
 		Journal:    true,
 		Due:        func(Tail) time.Duration { return Never },
+	},
+	{
+		Name:       "dsync",
+		Promise:    "an acknowledged record is on the disk: it survives kill -9 and loss of power; it gets there by a write that is durable itself (O_DSYNC), one for each group",
+		AckDurable: true,
+		Hardens:    true,
+		Due:        func(Tail) time.Duration { return 0 },
 	},
 	{
 		Name:    "interval",

@@ -36,8 +36,10 @@ func TestTraces(t *testing.T) {
 		{"truncate_journal", "journal", filled(5, 5, 5), func(h *history) error { return h.truncate(10) }},
 		{"close_journal", "journal", filled(2), func(h *history) error { return h.close() }},
 		{"open_journal", "journal", filled(2, 1), nil},
+		{"append_dsync", "dsync", filled(2), func(h *history) error { return h.append(1, 1) }},
 		{"append_none", "none", filled(2), func(h *history) error { return h.append(1, 1) }},
 		{"roll", "always", filled(5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5), func(h *history) error { return h.append(5, 1) }},
+		{"roll_dsync", "dsync", filled(5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5), func(h *history) error { return h.append(5, 1) }},
 		{"truncate", "always", func(h *history) error {
 			return steps(func() error { return filled(5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5)(h) }, h.tick)
 		}, func(h *history) error { return h.truncate(20) }},

@@ -46,6 +46,7 @@ type fileSegment struct {
 	// callers that a sync failed. A channel, not a mutex: it is held across
 	// I/O, which may wait in virtual time.
 	syncing chan struct{}
+	hardening
 }
 
 func openFile(fs vfs.FS, path string, o Options) (Segment, error) {
@@ -112,6 +113,7 @@ func (s *fileSegment) adopt(path string, size int64) error {
 	}
 	s.size.Store(size)
 	s.stale = size < s.length
+	s.hard = -1
 	return nil
 }
 
@@ -267,9 +269,16 @@ func (s *fileSegment) Sync() error {
 	if err := s.failed.Load(); err != nil {
 		return *err
 	}
+	return s.sync(s.size.Load())
+}
+
+// sync makes the bytes below size durable, and with them all that is in the file.
+// The caller holds syncing.
+func (s *fileSegment) sync(size int64) error {
 	if err := s.f.Sync(); err != nil {
 		return s.fail(err)
 	}
+	s.hard = size
 	return nil
 }
 
@@ -305,6 +314,9 @@ func (s *fileSegment) Truncate(size int64) error {
 		return err
 	}
 	s.sealed = false
+	s.syncing <- struct{}{}
+	s.hard = -1 // the shorter length has to become durable, too
+	<-s.syncing
 	return s.trim()
 }
 

@@ -50,6 +50,13 @@ type Segment interface {
 	Close() error
 }
 
+// Hardener is a Segment that can make its tail durable by one write that is durable
+// when it returns, in place of a Sync. It may be used where Sync may be, and means
+// the same.
+type Hardener interface {
+	Harden() error
+}
+
 // Options say how a segment is opened.
 type Options struct {
 	// Create makes a new segment and fails with [fs.ErrExist] if one is there;

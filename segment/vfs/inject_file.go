@@ -46,6 +46,11 @@ func (in *Inject) write(name string, bufs [][]byte, off, unit int64, act func([]
 	return n, in.after(op, err)
 }
 
+func (f *injectFile) WriteDurable(p []byte, off int64) error {
+	op := Op{Kind: OpWriteDurable, Path: f.Name(), Off: off, Len: int64(len(p))}
+	return f.in.do(op, func() error { return f.File.WriteDurable(p, off) })
+}
+
 // first returns the leading n bytes of bufs.
 func first(bufs [][]byte, n int64) [][]byte {
 	var head [][]byte

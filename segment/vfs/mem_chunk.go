@@ -137,6 +137,20 @@ func (c *memChunk) commit(limit int64, spare *[]byte) {
 	}
 }
 
+// commitBlocks makes some blocks of an unmapped chunk durable.
+func (c *memChunk) commitBlocks(set blockSet) {
+	set &= blocksIn(0, int64(len(c.data)))
+	c.durable |= set & c.dirty
+	c.dirty &^= set
+	if n := c.durable.extent(); c.durable&c.dirty == 0 {
+		c.old = nil
+	} else if len(c.old) < n {
+		old := make([]byte, n)
+		copy(old, c.old)
+		c.old = old
+	}
+}
+
 // changed compares a mapped chunk with its durable state: the blocks that
 // differ are dirty. It returns a copy of data, taken in *scratch, which is made if
 // nil.
@@ -159,9 +173,10 @@ func (c *memChunk) changed(scratch *[]byte) (data []byte, dirty blockSet) {
 	return data, dirty
 }
 
-// commitMapped makes a mapped chunk durable.
-func (c *memChunk) commitMapped(scratch *[]byte) {
+// commitMapped makes those blocks of a mapped chunk durable that are in set.
+func (c *memChunk) commitMapped(scratch *[]byte, set blockSet) {
 	data, dirty := c.changed(scratch)
+	dirty &= set
 	durable := c.durable | dirty
 	if n := durable.extent(); n != len(c.old) {
 		old := make([]byte, n)

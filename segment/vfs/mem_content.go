@@ -202,7 +202,7 @@ func (c *memContent) sync() {
 	if c.region != nil {
 		var scratch []byte
 		for _, chunk := range c.chunks[:len(c.region)/chunkSize] {
-			chunk.commitMapped(&scratch)
+			chunk.commitMapped(&scratch, ^blockSet(0))
 		}
 	}
 	if n := int((c.size + chunkSize - 1) / chunkSize); n < len(c.chunks) && c.region == nil {
@@ -210,6 +210,25 @@ func (c *memContent) sync() {
 		c.chunks = c.chunks[:n]
 	}
 	c.durableSize, c.durableReserved = c.size, c.reserved
+}
+
+// syncRange makes the blocks that hold the bytes [from, to) durable, and a length
+// that reaches so far.
+func (c *memContent) syncRange(from, to int64) {
+	var scratch []byte
+	for i := from / chunkSize; i*chunkSize < to; i++ {
+		chunk := c.chunks[i]
+		set := blocksIn(from-i*chunkSize, min(to, c.size)-i*chunkSize)
+		if chunk.mapped {
+			chunk.commitMapped(&scratch, set)
+		} else {
+			chunk.commitBlocks(set)
+		}
+	}
+	c.dirtied = slices.DeleteFunc(c.dirtied, func(i int) bool {
+		return i < len(c.chunks) && c.chunks[i] != nil && !c.chunks[i].mapped && c.chunks[i].dirty == 0
+	})
+	c.durableSize = max(c.durableSize, min(to, c.size))
 }
 
 // mapMemory returns the first size bytes as one slice of the live content.

@@ -66,6 +66,23 @@ func (f *memFile) WriteAt(bufs [][]byte, off int64) (int64, error) {
 	return written, opError(OpWrite, f.name, err)
 }
 
+func (f *memFile) WriteDurable(p []byte, off int64) error {
+	err := f.check(true)
+	if err == nil && off < 0 {
+		err = syscall.EINVAL
+	}
+	if err == nil {
+		err = f.change(func(i *memInode) error {
+			n, err := i.mu.content.writeAt([][]byte{p}, off, f.mem.space)
+			if err == nil {
+				i.mu.content.syncRange(off, off+n)
+			}
+			return err
+		})
+	}
+	return opError(OpWriteDurable, f.name, err)
+}
+
 func (f *memFile) Sync() error {
 	err := f.check(false)
 	if err == nil {

@@ -26,6 +26,7 @@ const (
 
 	OpRead
 	OpWrite
+	OpWriteDurable
 	OpSync
 	OpTruncate
 	OpPreallocate
@@ -66,7 +67,7 @@ func (k Kind) String() string {
 		OpCreate: "create", OpOpen: "open", OpOpenRead: "openread", OpRemove: "remove",
 		OpRemoveAll: "removeall", OpRename: "rename", OpMkdirAll: "mkdirall", OpReadDir: "readdir",
 		OpStat: "stat", OpSyncDir: "syncdir", OpLock: "lock", OpUnlock: "unlock", OpUsage: "usage",
-		OpRead: "read", OpWrite: "write", OpSync: "sync", OpTruncate: "truncate",
+		OpRead: "read", OpWrite: "write", OpWriteDurable: "writedurable", OpSync: "sync", OpTruncate: "truncate",
 		OpPreallocate: "preallocate", OpSize: "size", OpMap: "map", OpDirect: "direct", OpClose: "close",
 		OpFlush: "flush", OpUnmap: "unmap",
 	}
@@ -81,7 +82,7 @@ func (k Kind) String() string {
 func (k Kind) Changes() bool {
 	switch k {
 	case OpCreate, OpRemove, OpRemoveAll, OpRename, OpMkdirAll, OpSyncDir, OpLock,
-		OpWrite, OpSync, OpTruncate, OpPreallocate, OpFlush:
+		OpWrite, OpWriteDurable, OpSync, OpTruncate, OpPreallocate, OpFlush:
 		return true
 	}
 	return false
@@ -107,7 +108,7 @@ func (o Op) String() string {
 	switch o.Kind {
 	case OpRename:
 		return fmt.Sprintf("%v: %s -> %s", o.Kind, o.Path, o.To)
-	case OpRead, OpWrite:
+	case OpRead, OpWrite, OpWriteDurable:
 		return fmt.Sprintf("%v: %s %d+%d", o.Kind, o.Path, o.Off, o.Len)
 	case OpTruncate, OpPreallocate, OpMap, OpFlush:
 		return fmt.Sprintf("%v: %s %d", o.Kind, o.Path, o.Len)

@@ -22,6 +22,13 @@ func writeVector(file *os.File, bufs [][]byte, off int64) (written int64, err er
 	return written, nil
 }
 
+func writeDurable(file *os.File, p []byte, off int64) error {
+	if _, err := writeOne(file, p, off); err != nil {
+		return err
+	}
+	return syncData(file)
+}
+
 // syncData is a full fsync (on Darwin F_FULLFSYNC): there is no fdatasync that
 // can be relied on.
 func syncData(file *os.File) error { return file.Sync() }

@@ -51,6 +51,16 @@ func (f *osFile) WriteAt(bufs [][]byte, off int64) (int64, error) {
 	return written, err
 }
 
+func (f *osFile) WriteDurable(p []byte, off int64) error {
+	switch {
+	case !f.writable:
+		return opError(OpWriteDurable, f.name, errReadOnly)
+	case off < 0:
+		return opError(OpWriteDurable, f.name, syscall.EINVAL)
+	}
+	return opError(OpWriteDurable, f.name, writeDurable(f.file, p, off))
+}
+
 func (f *osFile) Sync() error { return opError(OpSync, f.name, syncData(f.file)) }
 
 func (f *osFile) Truncate(size int64) error {

@@ -48,6 +48,33 @@ func writeVector(file *os.File, bufs [][]byte, off int64) (written int64, err er
 	return written, nil
 }
 
+// writeDurable is a pwrite that is durable when it returns, as if the file had
+// been opened with O_DSYNC. A kernel or a file system that does not know the flag
+// gets a write and a sync.
+func writeDurable(file *os.File, p []byte, off int64) error {
+	defer runtime.KeepAlive(file)
+	var iov [1][]byte
+	for len(p) > 0 {
+		iov[0] = p[:min(len(p), 1<<30)]
+		n, err := unix.Pwritev2(int(file.Fd()), iov[:], off, unix.RWF_DSYNC)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS):
+			if _, err := writeOne(file, p, off); err != nil {
+				return err
+			}
+			return syncData(file)
+		case err != nil:
+			return err
+		case n == 0:
+			return io.ErrShortWrite
+		}
+		p, off = p[n:], off+int64(n)
+	}
+	return nil
+}
+
 // syncData is fdatasync: the data and what is needed to read them back, the
 // length above all, but not the time stamps.
 func syncData(file *os.File) error {

@@ -65,6 +65,12 @@ type File interface {
 	// retries a short write until all is written or an error is met; written
 	// says how many bytes reached the page cache even then.
 	WriteAt(bufs [][]byte, off int64) (written int64, err error)
+	// WriteDurable writes p at off; when it returns without an error these bytes
+	// survive a loss of power, and a length that reaches to their end, as after a
+	// write by a descriptor that was opened with O_DSYNC (pwritev2, RWF_DSYNC).
+	// Nothing else does. It may run beside WriteAt of other bytes. After an error
+	// nothing is known of the bytes: see Sync.
+	WriteDurable(p []byte, off int64) error
 	// Sync makes every byte written before the call durable, with the file's
 	// length (fdatasync). After an error the caller must not trust a later
 	// success: the kernel drops the dirty pages that it failed to write.
