@@ -34,6 +34,7 @@ type cleaner struct {
 
 	mu struct {
 		sync.Mutex
+		asked   bool // StartCompacting was called once: it will be again
 		running bool // the goroutine
 		stopped bool
 		log     *Log       // that is being compacted
@@ -60,13 +61,12 @@ func newCleaner(o StoreOptions) *cleaner {
 // way, and waits for nothing. The owner calls it about as often as Kafka's
 // log.cleaner.backoff.ms says.
 func (s *Store) StartCompacting() {
-	if !s.anyCompacts() {
-		return
-	}
+	any := s.anyCompacts()
 	c := s.cleaner
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.mu.running || c.mu.stopped {
+	c.mu.asked = true
+	if !any || c.mu.running || c.mu.stopped {
 		return
 	}
 	c.mu.running = true
@@ -134,6 +134,21 @@ func (s *Store) dirtiest(tried map[*Log]bool) (found *Log, most dirt) {
 		}
 	}
 	return found, most
+}
+
+// toCompact reports whether a log will be compacted the next time that the owner
+// asks for it.
+func (s *Store) toCompact(l *Log) bool {
+	c := s.cleaner
+	c.mu.Lock()
+	asked := c.mu.asked
+	c.mu.Unlock()
+	config := l.config.Load()
+	if !asked || !config.compacts() || l.uncleanable.Load() {
+		return false
+	}
+	d, err := l.dirt(s.now(), s.checkpoints.cleanedTo(l.name))
+	return err == nil && d.due(&config.Config)
 }
 
 // compactOne compacts one log once, and reports whether it may be looked at again.

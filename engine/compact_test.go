@@ -301,3 +301,66 @@ func TestCompactBesideReaders(t *testing.T) {
 		closeStore(t, k.store, k.log)
 	})
 }
+
+// A log rests once it was compacted, and not before: nobody would look at it.
+func TestCompactBeforeRest(t *testing.T) {
+	k := newKeyed(t, vfs.NewMem(), "/data", compactConfig(engine.DefaultDesign), engine.StoreOptions{})
+	k.store.StartCompacting()
+	rng := rand.New(rand.NewPCG(6, 6))
+	for range 100 {
+		k.append(rng, 5, 10)
+	}
+	if _, ok := k.log.CloseIdle(); ok {
+		t.Error("a log rests that is due for compaction")
+	}
+	k.compact()
+	k.store.Compact()
+	if _, ok := k.log.CloseIdle(); !ok {
+		t.Error("a log that was compacted does not rest")
+	}
+	k.log = reopen(t, k.store, "t-0", compactConfig(engine.DefaultDesign))
+	k.check(1 << 20)
+	closeStore(t, k.store, k.log)
+}
+
+// Batches come out in the topic's codec, and a segment that would outgrow its
+// bound by that keeps the rest as it is.
+func TestCompactRecodes(t *testing.T) {
+	for _, codec := range []string{"uncompressed", "gzip", "snappy", "lz4", "zstd"} {
+		t.Run("codec="+codec, func(t *testing.T) {
+			c := compactConfig(engine.DefaultDesign)
+			c.CompressionType = codec
+			k := newKeyed(t, vfs.NewMem(), "/data", c, engine.StoreOptions{})
+			rng := rand.New(rand.NewPCG(7, 7))
+			for range 100 {
+				k.append(rng, 30, 50)
+			}
+			k.compact()
+			k.store.Compact()
+			k.check(1 << 20)
+			want, err := batch.ParseCodec(codec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in, all := 0, 0
+			segments := k.log.Segments()
+			for _, b := range batchesOf(t, k.log) {
+				if b.Count() > 0 && b.BaseOffset() < segments[len(segments)-1].Base {
+					all++
+					if b.Codec() == want {
+						in++
+					}
+				}
+			}
+			if in < all*3/4 {
+				t.Errorf("%d of %d batches are in it", in, all)
+			}
+			for _, s := range segments {
+				if s.Bytes > c.SegmentBytes {
+					t.Errorf("segment %d has %d bytes, more than %d", s.Base, s.Bytes, c.SegmentBytes)
+				}
+			}
+			closeStore(t, k.store, k.log)
+		})
+	}
+}

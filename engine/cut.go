@@ -15,7 +15,9 @@ import (
 
 // Truncate drops the batches from the one that holds offset to on, durably, and
 // the next record gets the first dropped offset. With batches [10,30] [31,100] [101,103],
-// Truncate(31) leaves [10,30], and so does Truncate(50).
+// Truncate(31) leaves [10,30], and so does Truncate(50). Where compaction has left a
+// hole in front of what is dropped, the next record gets the hole's first offset:
+// of [10,30] [61,100], Truncate(61) and Truncate(40) leave [10,30] and the end 31.
 //
 // It waits until no reader holds an Extent of the dropped bytes; appends wait as
 // long. If the batch that holds Start goes, or to is below Start, the log is
@@ -123,21 +125,38 @@ func (l *Log) truncate(n int, pos, first int64) error {
 	return l.fs.SyncDir(l.dir)
 }
 
-// boundary returns position and base offset of the batch that holds offset. The
-// part is acquired.
-func (l *Log) boundary(p *part, offset int64) (pos, base int64, err error) {
+// boundary returns the position of the first batch that goes, the one that holds
+// offset or comes next, and the offset after the last one that stays. They differ
+// from its own where compaction has left a hole: the next start would take the log
+// to end before that, and so it does from now on. The part is acquired.
+func (l *Log) boundary(p *part, offset int64) (pos, end int64, err error) {
 	s := newScanner(l, p)
 	defer s.free()
 	pos, size, err := s.find(offset, func(h batch.Batch) bool { return h.LastOffset() >= offset })
+	if err != nil {
+		return 0, 0, err
+	}
 	if size == 0 {
 		s.base = offset // in a hole, or at the end
 	}
 	for _, d := range p.damaged() {
 		if d.First >= offset && d.Pos < pos {
-			return d.Pos, offset, err // damage goes as a batch does
+			return d.Pos, offset, nil // damage goes as a batch does
 		}
 	}
-	return pos, min(s.base, offset), err
+	first := min(s.base, offset)
+	if len(p.damaged()) > 0 {
+		return pos, first, nil
+	}
+	end = p.base
+	_, _, err = s.find(first-1, func(h batch.Batch) bool {
+		if h.LastOffset() >= first {
+			return true
+		}
+		end = h.NextOffset()
+		return false
+	})
+	return pos, end, err
 }
 
 // cutPart shortens the part, which is acquired, to size bytes, which end before

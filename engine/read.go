@@ -67,12 +67,9 @@ func (l *Log) readParts(ctx context.Context, r Read, upTo int64) (segment.Extent
 		return segment.Extent{}, l.corruptError(d)
 	}
 	for ; i < len(parts) && parts[i].base < upTo; i++ {
-		e, err := l.readPart(ctx, parts[i], i == len(parts)-1 || parts[i+1].base > upTo, r, upTo)
-		if e.Len() > 0 || err != nil {
+		e, found, err := l.readPart(ctx, parts[i], i == len(parts)-1 || parts[i+1].base > upTo, r, upTo)
+		if found || err != nil {
 			return e, err
-		}
-		if !r.AtLeastOne {
-			break
 		}
 	}
 	return segment.Extent{}, nil
@@ -84,28 +81,30 @@ func partOf(parts []*part, offset int64) int {
 	return sort.Search(len(parts), func(i int) bool { return parts[i].base > offset }) - 1
 }
 
-func (l *Log) readPart(ctx context.Context, p *part, bounded bool, r Read, upTo int64) (segment.Extent, error) {
+// readPart reads from one part. found is false if it has no batch at r.From or
+// past it.
+func (l *Log) readPart(ctx context.Context, p *part, bounded bool, r Read, upTo int64) (e segment.Extent, found bool, err error) {
 	if err := p.acquire(); err != nil {
-		return segment.Extent{}, err
+		return segment.Extent{}, false, err
 	}
 	defer p.release()
 	s := newScanner(l, p)
 	defer s.free()
 	pos, size, err := s.find(r.From, func(h batch.Batch) bool { return h.LastOffset() >= r.From })
 	if err != nil {
-		return segment.Extent{}, err
+		return segment.Extent{}, false, err
 	}
 	ds := p.damaged()
 	if d, ok := ds.holding(r.From); ok { // it was met on the way
-		return segment.Extent{}, l.corruptError(d)
+		return segment.Extent{}, false, l.corruptError(d)
 	}
 	if size == 0 || s.base >= upTo {
-		return segment.Extent{}, nil
+		return segment.Extent{}, size > 0, nil
 	}
 	n := r.MaxBytes
 	if n < size {
 		if !r.AtLeastOne {
-			return segment.Extent{}, nil
+			return segment.Extent{}, true, nil
 		}
 		n = size
 	}
@@ -114,7 +113,7 @@ func (l *Log) readPart(ctx context.Context, p *part, bounded bool, r Read, upTo 
 		// The first batch past upTo bounds what may be seen.
 		stop, size, err := s.find(upTo-1, func(h batch.Batch) bool { return h.BaseOffset() >= upTo })
 		if err != nil {
-			return segment.Extent{}, err
+			return segment.Extent{}, false, err
 		}
 		if size > 0 {
 			end = stop
@@ -122,7 +121,8 @@ func (l *Log) readPart(ctx context.Context, p *part, bounded bool, r Read, upTo 
 			end = s.end
 		}
 	}
-	return p.seg.Extent(ctx, pos, min(n, ds.behind(pos, end)-pos))
+	e, err = p.seg.Extent(ctx, pos, min(n, ds.behind(pos, end)-pos))
+	return e, true, err
 }
 
 // below reports whether the index knows that the bytes before pos are of batches

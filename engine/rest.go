@@ -39,8 +39,8 @@ func (l *Log) CloseIdle() (r Rested, ok bool) {
 	if !l.config.Load().design.segment.Durable {
 		return Rested{}, false // it would lose what it has
 	}
-	if !l.store.cleaner.keepOut(l) {
-		return Rested{}, false // it is being compacted
+	if l.store.toCompact(l) || !l.store.cleaner.keepOut(l) {
+		return Rested{}, false // it is due for compaction, or is just being compacted
 	}
 	defer func() {
 		if !ok {

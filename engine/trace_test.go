@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -45,6 +46,10 @@ func TestTraces(t *testing.T) {
 		}, func(h *history) error { return h.truncate(20) }},
 		{"trim", "always", filled(5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5), func(h *history) error { return h.trim(75) }},
 		{"reset", "always", filled(5), func(h *history) error { return h.reset(100) }},
+		{"compact", "always", func(h *history) error {
+			h.config.Compact, h.config.MinDirtyRatio = true, 0
+			return filled(slices.Repeat([]int{5}, 32)...)(h)
+		}, func(h *history) error { h.store.Compact(); return nil }},
 		{"checkpoint", "always", filled(2), func(h *history) error { return h.tick() }},
 		{"checkpoint_again", "always", func(h *history) error { return steps(func() error { return filled(2)(h) }, h.tick) }, func(h *history) error { return h.tick() }},
 		{"delete", "always", filled(2), func(h *history) error { return h.delete() }},

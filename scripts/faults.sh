@@ -43,7 +43,7 @@ traced() {
 	command -v strace >/dev/null || { echo "-- $1 is left out: it needs strace"; return 1; }
 }
 
-[ $# -gt 0 ] || set -- kill power flush eio short full frames conns stop damage many
+[ $# -gt 0 ] || set -- kill power flush eio short full frames conns stop damage compact many
 for name in "$@"; do
 	case $name in
 	power)

@@ -10,6 +10,7 @@
 //	faults conns    thousands of idle connections, connection storms, too few descriptors
 //	faults stop     SIGTERM under load, twice, and directories that are not ours to start on
 //	faults damage   damaged, missing and empty files, then a start
+//	faults compact  a million keys, updated and deleted at random while the broker compacts and is killed
 //	faults many     thousands of partitions: to create, to start, to stop
 //
 // Every run prints lines of figures and ends with code 1 if a promise was broken. It ends only processes that it
@@ -74,7 +75,7 @@ func run(name string, args []string) error {
 	}
 	faults := map[string]func(context.Context, *rig) error{
 		"kill": killRun, "power": powerRun, "eio": eioRun, "short": shortRun, "full": fullRun, "frames": framesRun,
-		"conns": connsRun, "stop": stopRun, "damage": damageRun, "many": manyRun, "flush": flushRun,
+		"conns": connsRun, "stop": stopRun, "damage": damageRun, "many": manyRun, "compact": compactRun, "flush": flushRun,
 	}
 	fault := faults[name]
 	if fault == nil || r.binary == "" {
