@@ -285,7 +285,12 @@ func (s *scanner) resync(pos, first, bound int64) (end, next int64, err error) {
 		if _, err := s.p.seg.ReadAt(chunk, from); err != nil && !errors.Is(err, io.EOF) {
 			return 0, 0, err
 		}
-		for i := 0; i+batch.HeaderSize <= len(chunk); i++ {
+		for i := 0; ; i++ {
+			n := batch.Candidate(chunk[i:])
+			if n < 0 {
+				break
+			}
+			i += n
 			h := batch.Batch(chunk[i : i+batch.HeaderSize])
 			size, err := batch.PeekSize(h)
 			if err != nil || from+int64(i)+size > s.end || h.BaseOffset() < first {

@@ -21,6 +21,7 @@
 package batch
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -272,6 +273,16 @@ func PeekSize(header []byte) (int64, error) {
 		return 0, fmt.Errorf("%w: its length field says %d bytes, the least is %d", ErrCorrupt, size, HeaderSize)
 	}
 	return size, nil
+}
+
+// Candidate returns the first position in buf at which the header of a batch can
+// begin, by its magic alone, or -1. It is for whoever looks for a batch where he
+// does not know that there is one: gigabytes of zeros take no time.
+func Candidate(buf []byte) int {
+	if len(buf) < HeaderSize {
+		return -1
+	}
+	return bytes.IndexByte(buf[posMagic:len(buf)-HeaderSize+posMagic+1], magic)
 }
 
 // Next cuts the first batch off buf. It checks framing and magic, not the CRC.

@@ -234,3 +234,23 @@ func TestNext(t *testing.T) {
 		t.Fatalf("the cut one: %d bytes, rest %d, %v", len(b), len(again), err)
 	}
 }
+
+func TestCandidate(t *testing.T) {
+	raw := Of(Record{Value: []byte("x")}).Bytes()
+	for _, c := range []struct {
+		buf  []byte
+		want int
+	}{
+		{raw, 0},
+		{append(make([]byte, 1000), raw...), 1000},
+		{raw[:HeaderSize], 0},
+		{raw[:HeaderSize-1], -1},
+		{append(make([]byte, 7), raw[:HeaderSize-1]...), -1},
+		{make([]byte, 1000), -1},
+		{nil, -1},
+	} {
+		if got := Candidate(c.buf); got != c.want {
+			t.Errorf("in %d bytes a batch may begin at %d, want %d", len(c.buf), got, c.want)
+		}
+	}
+}
