@@ -209,6 +209,15 @@ var damages = []struct {
 	{"zeros at the end", func(f *fixture) {
 		f.change(firstLog, func(b []byte) []byte { return append(b, make([]byte, 100)...) })
 	}, firstLog, func(f *fixture) int64 { return f.pos[0][3] + int64(len(fixtureBatch(9, batch.LZ4))) }, "100 bytes of zeros", false},
+	{"zeros at the end, above the recovery point", func(f *fixture) {
+		f.write("recovery-point-offset-checkpoint", []byte("0\n1\norders 0 12\n"))
+		f.change(firstLog, func(b []byte) []byte { return append(b, make([]byte, 100)...) })
+	}, firstLog, func(f *fixture) int64 { return f.pos[0][3] + int64(len(fixtureBatch(9, batch.LZ4))) }, "100 bytes of zeros", true},
+	{"zeros at the end, above the recovery point after a clean stop", func(f *fixture) {
+		f.write("recovery-point-offset-checkpoint", []byte("0\n1\norders 0 12\n"))
+		f.write(".kafka_cleanshutdown", []byte(`{"version":0}`))
+		f.change(firstLog, func(b []byte) []byte { return append(b, make([]byte, 100)...) })
+	}, firstLog, func(f *fixture) int64 { return f.pos[0][3] + int64(len(fixtureBatch(9, batch.LZ4))) }, "100 bytes of zeros", false},
 	{"a segment that is missing", func(f *fixture) {
 		f.segment(0, 15, 1)
 		f.write("orders-0/"+lastLog, nil)

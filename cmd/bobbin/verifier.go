@@ -24,10 +24,11 @@ func (v *verifier) progress() string {
 	return fmt.Sprintf("%s in %s batches verified", megabytes(v.bytes.Load()), thousands(v.batches.Load()))
 }
 
-// tailRule says what an unfinished end of a log means.
+// tailRule says what an unfinished end of a segment means.
 type tailRule struct {
-	clean bool  // the log was stopped cleanly, or it is not the log's end
-	point int64 // below this offset everything was durable
+	clean  bool  // the log was stopped cleanly
+	point  int64 // below this offset everything was durable
+	sealed bool  // another segment follows
 }
 
 // tail returns the rule for the last segment of a log in dir.
@@ -48,17 +49,14 @@ func (v *verifier) tail(dir, log string) tailRule {
 // log verifies one partition's directory in the data directory dir.
 func (v *verifier) log(l *storedLog, dir string) error {
 	v.report.Logs++
-	next := int64(-1)
+	next, rule := int64(-1), v.tail(dir, filepath.Base(l.dir))
 	for _, s := range l.segments {
 		if next >= 0 && s.base < next {
 			v.report.add(finding{Path: s.path, Why: fmt.Sprintf("the segment before it goes up to offset %d", next-1)})
 		} else if next >= 0 && s.base > next && !v.gaps {
 			v.report.add(finding{Path: s.path, Why: fmt.Sprintf("offsets %d-%d are missing before it", next, s.base-1)})
 		}
-		rule := tailRule{clean: true}
-		if s.last {
-			rule = v.tail(dir, filepath.Base(l.dir))
-		}
+		rule.sealed = !s.last
 		end, err := v.segment(s, rule)
 		if err != nil {
 			return err
@@ -130,7 +128,8 @@ func (v *verifier) segment(s storedSegment, rule tailRule) (next int64, err erro
 }
 
 // judge turns damage into a finding. The end of a log that was not stopped
-// cleanly may be unfinished, as long as it was not known to be durable.
+// cleanly may be unfinished, as long as it was not known to be durable; and any of
+// its segments may still have the room that was reserved for it.
 func (rule tailRule) judge(path string, d *damage, want int64) finding {
 	f := finding{Path: path, Position: d.pos, Why: d.why}
 	switch {
@@ -141,7 +140,11 @@ func (rule tailRule) judge(path string, d *damage, want int64) finding {
 	default:
 		f.Why += fmt.Sprintf("; the next whole batch begins at byte %d", d.end)
 	}
-	if d.tail && !rule.clean && want >= rule.point {
+	switch unclean := !rule.clean && want >= rule.point; {
+	case unclean && d.zeros:
+		f.Warning = true
+		f.Why += " (reserved for appends that never came: the broker was not stopped cleanly, and cuts it off when it starts)"
+	case unclean && d.tail && !rule.sealed:
 		f.Warning = true
 		f.Why += " (the broker was not stopped cleanly: what was not acknowledged is cut off when it starts)"
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -64,7 +65,12 @@ func (d *disk) unmount() error {
 	if !d.mounted {
 		return nil
 	}
+	// A ring of a process that was killed is taken apart by the kernel after the
+	// process is gone, and holds its files until then.
 	err := command("umount", d.dir)
+	for end := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(end); err = command("umount", d.dir) {
+		time.Sleep(50 * time.Millisecond)
+	}
 	d.mounted = err != nil
 	return err
 }
