@@ -113,6 +113,7 @@ func (n *Node) visit(p *Partition) {
 	if err := l.Retain(n.o.Now()); err != nil && !errors.Is(err, engine.ErrClosed) {
 		n.log.Warn("retention did not run", "log", p.name(), "err", err)
 	}
+	p.due.Store(dueNever) // but for what cool learns
 	p.cool()
 }
 

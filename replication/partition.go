@@ -172,9 +172,14 @@ func (p *Partition) cool() {
 		p.node.marksChanged.Store(true)
 	}
 	p.bytes.Store(rested.Bytes)
-	p.due.Store(dueNever)
+	due := dueNever
 	if !rested.Due.IsZero() {
-		p.due.Store(rested.Due.UnixMilli())
+		due = rested.Due.UnixMilli()
+	}
+	// What was due before is so still: a log that is opened for a moment, again and
+	// again, would put retention off for ever.
+	if before := p.due.Load(); before == dueUnknown || due < before {
+		p.due.Store(due)
 	}
 	p.open.Store(nil)
 	p.node.warm.remove(p)
