@@ -117,12 +117,10 @@ func (j *journal) place(g *group) {
 // whose turn has come.
 func (j *journal) write(g *group) {
 	g.iov[0] = g.buf
-	j.store.cold.syncBegins()
 	_, err := g.file.f.WriteAt(g.iov[:], g.pos)
 	if err == nil {
 		err = g.file.f.Sync()
 	}
-	j.store.cold.syncEnded()
 	for ready := j.written(g, err); ready != nil; ready = j.nextWritten(ready) {
 		ready.publish()
 	}

@@ -218,6 +218,13 @@ var damages = []struct {
 		f.write(".kafka_cleanshutdown", []byte(`{"version":0}`))
 		f.change(firstLog, func(b []byte) []byte { return append(b, make([]byte, 100)...) })
 	}, firstLog, func(f *fixture) int64 { return f.pos[0][3] + int64(len(fixtureBatch(9, batch.LZ4))) }, "100 bytes of zeros", false},
+	{"a rolled segment whose end a crash has taken", func(f *fixture) {
+		f.write("recovery-point-offset-checkpoint", []byte("0\n1\norders 0 5\n"))
+		f.change(firstLog, func(b []byte) []byte { return b[:f.pos[0][3]] })
+		for _, name := range []string{firstIndex, firstTimes} {
+			f.change(name, func([]byte) []byte { return nil })
+		}
+	}, lastLog, at(0), "are missing before it", true},
 	{"a segment that is missing", func(f *fixture) {
 		f.segment(0, 15, 1)
 		f.write("orders-0/"+lastLog, nil)

@@ -26,10 +26,13 @@ func (v *verifier) progress() string {
 
 // tailRule says what an unfinished end of a segment means.
 type tailRule struct {
-	clean  bool  // the log was stopped cleanly
-	point  int64 // below this offset everything was durable
-	sealed bool  // another segment follows
+	clean bool  // the log was stopped cleanly
+	point int64 // below this offset everything was durable
 }
+
+// unfinished reports whether a crash may have left a segment that ends with the
+// offset before next: what follows on it was not acknowledged either.
+func (rule tailRule) unfinished(next int64) bool { return !rule.clean && next >= rule.point }
 
 // tail returns the rule for the last segment of a log in dir.
 func (v *verifier) tail(dir, log string) tailRule {
@@ -54,9 +57,13 @@ func (v *verifier) log(l *storedLog, dir string) error {
 		if next >= 0 && s.base < next {
 			v.report.add(finding{Path: s.path, Why: fmt.Sprintf("the segment before it goes up to offset %d", next-1)})
 		} else if next >= 0 && s.base > next && !v.gaps {
-			v.report.add(finding{Path: s.path, Why: fmt.Sprintf("offsets %d-%d are missing before it", next, s.base-1)})
+			f := finding{Path: s.path, Why: fmt.Sprintf("offsets %d-%d are missing before it", next, s.base-1)}
+			if rule.unfinished(next) {
+				f.Warning = true
+				f.Why += " (the broker was not stopped cleanly: what was not acknowledged goes when it starts)"
+			}
+			v.report.add(f)
 		}
-		rule.sealed = !s.last
 		end, err := v.segment(s, rule)
 		if err != nil {
 			return err
@@ -128,8 +135,8 @@ func (v *verifier) segment(s storedSegment, rule tailRule) (next int64, err erro
 }
 
 // judge turns damage into a finding. The end of a log that was not stopped
-// cleanly may be unfinished, as long as it was not known to be durable; and any of
-// its segments may still have the room that was reserved for it.
+// cleanly may be unfinished, as long as it was not known to be durable; so may the
+// end of a segment that was rolled, and have the room that was reserved for it.
 func (rule tailRule) judge(path string, d *damage, want int64) finding {
 	f := finding{Path: path, Position: d.pos, Why: d.why}
 	switch {
@@ -140,11 +147,11 @@ func (rule tailRule) judge(path string, d *damage, want int64) finding {
 	default:
 		f.Why += fmt.Sprintf("; the next whole batch begins at byte %d", d.end)
 	}
-	switch unclean := !rule.clean && want >= rule.point; {
-	case unclean && d.zeros:
+	switch unfinished := rule.unfinished(want); {
+	case unfinished && d.zeros:
 		f.Warning = true
 		f.Why += " (reserved for appends that never came: the broker was not stopped cleanly, and cuts it off when it starts)"
-	case unclean && d.tail && !rule.sealed:
+	case unfinished && d.tail:
 		f.Warning = true
 		f.Why += " (the broker was not stopped cleanly: what was not acknowledged is cut off when it starts)"
 	}
