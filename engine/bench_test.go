@@ -13,6 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/bobbin-log/bobbin/engine"
+	"github.com/bobbin-log/bobbin/index"
+	"github.com/bobbin-log/bobbin/segment"
 	"github.com/bobbin-log/bobbin/segment/batch"
 	"github.com/bobbin-log/bobbin/segment/vfs"
 )
@@ -52,20 +54,36 @@ func BenchmarkAppend(b *testing.B) {
 				}
 			}
 		})
-		for _, design := range []string{"file+mmap+none+time+size", "file+none+none+time+size", "memory+none+none+time+size"} {
-			b.Run("design="+design+"/batch="+sizeName(size), func(b *testing.B) {
-				benchAppend(b, design, raw)
+		for _, d := range appendDesigns() {
+			b.Run(fmt.Sprintf("design=%s+%s+%s/batch=%s", d.Segment, d.Index, d.Sync, sizeName(size)), func(b *testing.B) {
+				benchAppend(b, d, raw)
 			})
 		}
 	}
 }
 
-func benchAppend(b *testing.B, design string, raw batch.Batch) {
-	c := engine.DefaultConfig()
-	var err error
-	if c.Design, err = engine.ParseDesign(design); err != nil {
-		b.Fatal(err)
+// appendDesigns are every segment design with the default index, and every index
+// design with the default segment. Nothing is synced: see BenchmarkCommit.
+func appendDesigns() []engine.Design {
+	d := engine.DefaultDesign
+	d.Sync = "none"
+	var all []engine.Design
+	for _, s := range segment.Designs {
+		d.Segment = s.Name
+		all = append(all, d)
 	}
+	d.Segment = engine.DefaultDesign.Segment
+	for _, i := range index.Designs {
+		if d.Index = i.Name; i.Name != engine.DefaultDesign.Index {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+func benchAppend(b *testing.B, design engine.Design, raw batch.Batch) {
+	c := engine.DefaultConfig()
+	c.Design = design
 	s := openStore(b, vfs.OS{}, b.TempDir())
 	l := create(b, s, "t-0", c)
 	set, err := batch.Parse(raw)
