@@ -34,5 +34,12 @@ const (
 	bugEpochsKept      bug = "epochs_kept"      // a truncation keeps the epochs that it cut off
 	bugColdTruncated   bug = "cold_truncated"   // damage below the recovery point cuts the log, as in Kafka
 	bugHoleKept        bug = "hole_kept"        // segments behind one that was cut short stay
-	bugOldestFirst     bug = "oldest_first"     // a truncation removes segments from the old end
+
+	// What compaction and the journal replace.
+
+	bugMarkersEarly bug = "markers_early" // compaction drops markers whose transactions still have data (KAFKA-14055)
+	bugSwapEarly    bug = "swap_early"    // old segments go before the new one's name is durable
+	bugJournalFreed bug = "journal_freed" // a journal file is used again before the segments have what it has
+	bugJournalTorn  bug = "journal_torn"  // a group is replayed that was not written whole
+	bugJournalGhost bug = "journal_ghost" // a log of a deleted one's name gets the deleted one's records
 )

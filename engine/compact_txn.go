@@ -148,11 +148,11 @@ func (f *fates) marker(b batch.Batch) (idle, aborts bool, err error) {
 	case batch.Abort:
 		aborts = f.abortedData[id]
 		delete(f.abortedData, id)
-		return !aborts, aborts, nil
+		return !aborts || bugMarkersEarly.made(), aborts, nil
 	case batch.Commit:
 		idle = !f.keptData[id]
 		delete(f.keptData, id)
-		return idle, false, nil
+		return idle || bugMarkersEarly.made(), false, nil
 	}
 	return false, false, nil
 }

@@ -101,11 +101,7 @@ func (l *Log) truncate(n int, pos, first int64) error {
 	l.end.Store(first)
 	l.publish(parts[:n:n])
 	// The newest goes first: whatever a crash leaves is without a hole.
-	gone := slices.Backward(parts[n:])
-	if bugOldestFirst.made() {
-		gone = slices.All(parts[n:])
-	}
-	if err := l.discard(gone); err != nil {
+	if err := l.discard(slices.Backward(parts[n:])); err != nil {
 		return err
 	}
 	if err := l.cutPart(parts[n-1], pos, first); err != nil {

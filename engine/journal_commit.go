@@ -314,6 +314,9 @@ func (l *Log) rejoinJournal() {
 
 // forget leaves a barrier for the log of that name. It returns once it is durable.
 func (j *journal) forget(name string) error {
+	if bugJournalGhost.made() {
+		return nil
+	}
 	g, err := j.stageBarrier(name)
 	if err != nil {
 		return err
