@@ -171,8 +171,8 @@ func (j *journal) plan() (old *journalFile, seq uint64, size int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	seq = j.mu.nextSeq
-	j.mu.nextSeq++
 	if len(j.mu.free) > 0 {
+		j.mu.nextSeq++
 		return j.mu.free[0], seq, 0
 	}
 	bytes := int64(0)
@@ -183,8 +183,9 @@ func (j *journal) plan() (old *journalFile, seq uint64, size int64) {
 	}
 	size = min(size*fileGrowth, j.fileBytes)
 	if bytes+size > j.bytesMax {
-		return nil, seq, 0
+		return nil, 0, 0
 	}
+	j.mu.nextSeq++
 	return nil, seq, size
 }
 
