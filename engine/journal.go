@@ -25,6 +25,10 @@ import (
 // with the writing of another, and the more wait, the more share a sync. Groups
 // become durable in any order and are acknowledged in theirs.
 //
+// A group is written around the page cache, where that can be done, from the memory
+// that it was gathered in: nobody reads it from there before a crash, and the copy
+// and the pages would be paid for by everybody's appends.
+//
 // Files. They are filled with zeros before they are used: a sync of blocks that
 // are there and were written before changes no metadata, and takes half as long as
 // one that makes a file grow. A full file is used again, under the next sequence
@@ -124,14 +128,18 @@ const (
 	fullDiskPause = time.Second
 )
 
-// journalFile is one file of the journal. It is guarded by journal.mu, but for f.
+// journalFile is one file of the journal. It is guarded by journal.mu, but for f
+// and lanes.
 type journalFile struct {
-	seq  uint64
-	f    vfs.File
-	size int64  // up to here it is filled
-	used int64  // up to here groups were given their places
-	last uint64 // number of its last group
-	old  bool   // of an earlier run: nothing is added
+	seq uint64
+	f   vfs.File
+	// lanes are for writing around the page cache, by so many at once; nil where
+	// the system has no such way.
+	lanes chan vfs.DirectFile
+	size  int64  // up to here it is filled
+	used  int64  // up to here groups were given their places
+	last  uint64 // number of its last group
+	old   bool   // of an earlier run: nothing is added
 	// logs has, for each log with batches in the file since its last barrier, the
 	// offset up to which it must sync its own files before this one is free; or
 	// settled, if it has.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"github.com/bobbin-log/bobbin/segment/vfs"
 )
 
 // submit asks for a group that has the log's tail, and reports whether the caller
@@ -91,7 +93,7 @@ func (j *journal) newGroup() *group {
 	if n := len(j.mu.spare); n > 0 {
 		g, j.mu.spare = j.mu.spare[n-1], j.mu.spare[:n-1]
 	} else {
-		g = &group{buf: make([]byte, 0, 16*journalBlock)}
+		g = &group{buf: vfs.Aligned(16 * journalBlock)}
 	}
 	clear(g.logs)
 	*g = group{buf: g.buf[:groupHeader], logs: g.logs[:0]}
@@ -116,14 +118,37 @@ func (j *journal) place(g *group) {
 // write makes a group durable and acknowledges it, with those before and after it
 // whose turn has come.
 func (j *journal) write(g *group) {
-	g.iov[0] = g.buf
-	_, err := g.file.f.WriteAt(g.iov[:], g.pos)
-	if err == nil {
-		err = g.file.f.Sync()
-	}
+	j.store.cold.syncBegins()
+	err := g.write()
+	j.store.cold.syncEnded()
 	for ready := j.written(g, err); ready != nil; ready = j.nextWritten(ready) {
 		ready.publish()
 	}
+}
+
+// write puts the group into its place, and syncs.
+func (g *group) write() error {
+	g.iov[0] = g.buf
+	if g.file.lanes == nil {
+		if _, err := g.file.f.WriteAt(g.iov[:], g.pos); err != nil {
+			return err
+		}
+		return g.file.f.Sync()
+	}
+	lane := <-g.file.lanes
+	defer func() { g.file.lanes <- lane }()
+	_, err := lane.WriteSync(g.iov[:], g.pos)
+	return err
+}
+
+// reserve makes room for n bytes, padded, in memory that can be written from
+// around the page cache.
+func (g *group) reserve(n int64) {
+	if n = wholeBlocks(n); n <= int64(cap(g.buf)) {
+		return
+	}
+	larger := vfs.Aligned(int(max(n, 2*int64(cap(g.buf)))))
+	g.buf = larger[:copy(larger, g.buf)]
 }
 
 // written notes the outcome of a group, and returns the first one if its turn has
@@ -226,6 +251,7 @@ func (l *Log) stage(g *group, room int64) bool {
 		l.store.committer.enqueue(l)
 		return true
 	}
+	g.reserve(need)
 	for _, p := range parts {
 		if err := l.stagePart(g, p, from); err != nil {
 			_ = l.fail(fmt.Errorf("read offset %d for the journal: %w", from.offset, err))

@@ -193,14 +193,14 @@ func (j *journal) plan() (old *journalFile, seq uint64, size int64) {
 // counts any more of what is in it.
 func (j *journal) rename(f *journalFile, seq uint64) (*journalFile, error) {
 	name := j.fileName(seq)
-	if err := errors.Join(f.f.Close(), j.store.fs.Rename(j.fileName(f.seq), name), j.store.fs.SyncDir(j.dir)); err != nil {
+	if err := errors.Join(f.close(), j.store.fs.Rename(j.fileName(f.seq), name), j.store.fs.SyncDir(j.dir)); err != nil {
 		return nil, fmt.Errorf("%s: %v", name, err) //nolint:errorlint // as above
 	}
 	file, err := j.store.fs.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	return &journalFile{seq: seq, f: file, size: f.size, logs: map[string]int64{}}, nil
+	return newJournalFile(seq, file, f.size)
 }
 
 func (j *journal) create(seq uint64, size int64) (*journalFile, error) {
@@ -225,12 +225,39 @@ func (j *journal) create(seq uint64, size int64) (*journalFile, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close(), j.store.fs.Remove(name))
 	}
-	return &journalFile{seq: seq, f: f, size: size, logs: map[string]int64{}}, nil
+	f.Evict(0, size)
+	return newJournalFile(seq, f, size)
+}
+
+func newJournalFile(seq uint64, f vfs.File, size int64) (*journalFile, error) {
+	j := &journalFile{seq: seq, f: f, size: size, logs: map[string]int64{}}
+	lanes := make(chan vfs.DirectFile, groupsMax)
+	for range groupsMax {
+		lane, err := f.Direct(vfs.ViaCalls)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return j, nil
+		}
+		if err != nil {
+			return nil, errors.Join(err, j.close())
+		}
+		lanes <- lane
+		j.lanes = lanes
+	}
+	return j, nil
+}
+
+// close gives back what is open of a file to which nothing is being written.
+func (f *journalFile) close() error {
+	var err error
+	for len(f.lanes) > 0 {
+		err = errors.Join(err, (<-f.lanes).Close())
+	}
+	return errors.Join(err, f.f.Close())
 }
 
 // drop removes a file that nobody needs, durably.
 func (j *journal) drop(f *journalFile) error {
-	return errors.Join(f.f.Close(), j.store.fs.Remove(j.fileName(f.seq)), j.store.fs.SyncDir(j.dir))
+	return errors.Join(f.close(), j.store.fs.Remove(j.fileName(f.seq)), j.store.fs.SyncDir(j.dir))
 }
 
 // fillZeros writes zeros from from to to, and syncs them.
@@ -381,7 +408,7 @@ func (j *journal) close() error {
 	var err error
 	for _, f := range all {
 		if needed || err != nil {
-			err = errors.Join(err, f.f.Close())
+			err = errors.Join(err, f.close())
 		} else {
 			err = j.drop(f)
 		}

@@ -185,7 +185,7 @@ func (j *journal) take(groups []foundGroup) {
 func (j *journal) closeFiles() error {
 	var err error
 	for _, f := range j.mu.files {
-		err = errors.Join(err, f.f.Close())
+		err = errors.Join(err, f.close())
 	}
 	return err
 }

@@ -42,9 +42,9 @@ const (
 // multiples of, in bytes: no device in use asks for more.
 const DirectAlign = 4096
 
-// alignedMemory returns n bytes at an address that is a multiple of DirectAlign.
-// The collector moves nothing.
-func alignedMemory(n int) []byte {
+// Aligned returns n bytes of memory at an address that is a multiple of
+// [DirectAlign], for direct writes to any file. The collector moves nothing.
+func Aligned(n int) []byte {
 	b := make([]byte, n+DirectAlign)
 	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(b))) % DirectAlign
 	return b[skip : skip+uintptr(n) : skip+uintptr(n)]

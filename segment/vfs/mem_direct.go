@@ -14,7 +14,7 @@ func (f *memFile) Direct(Via) (DirectFile, error) {
 	return &memDirect{f.mem.open(f.inode, f.name, true)}, nil
 }
 
-func (d *memDirect) Buffer(n int) []byte { return alignedMemory(n) }
+func (d *memDirect) Buffer(n int) []byte { return Aligned(n) }
 
 func (d *memDirect) WriteAt(bufs [][]byte, off int64) (int64, error) {
 	if err := checkDirect(bufs, off); err != nil {

@@ -39,7 +39,7 @@ func osDirectOf(of *osFile, via Via) (DirectFile, error) {
 	return &ringFile{osDirect: d, ring: r}, nil
 }
 
-func (d *osDirect) Buffer(n int) []byte { return alignedMemory(n) }
+func (d *osDirect) Buffer(n int) []byte { return Aligned(n) }
 
 func (d *osDirect) WriteAt(bufs [][]byte, off int64) (written int64, err error) {
 	if err := checkDirect(bufs, off); err != nil {

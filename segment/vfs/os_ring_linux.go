@@ -210,7 +210,7 @@ type ringFile struct {
 }
 
 func (f *ringFile) Buffer(n int) []byte {
-	b := alignedMemory(n)
+	b := Aligned(n)
 	f.ring.register(b)
 	return b
 }
