@@ -140,16 +140,29 @@ func BenchmarkCommit(b *testing.B) {
 		})
 		for _, p := range engine.SyncPolicies {
 			if p.AckDurable {
-				b.Run(fmt.Sprintf("design=file+mmap+%s/writers=%d", p.Name, writers), func(b *testing.B) { benchCommit(b, p.Name, writers, raw) })
+				b.Run(fmt.Sprintf("design=file+mmap+%s/writers=%d", p.Name, writers), func(b *testing.B) { benchCommit(b, p.Name, writers, 1, raw) })
 			}
 		}
 	}
 }
 
-func benchCommit(b *testing.B, policy string, writers int, raw batch.Batch) {
+// BenchmarkCommitPartitions is 64 goroutines that append and wait, on more and
+// more partitions in turn: what always pays for each of them, journal pays once.
+func BenchmarkCommitPartitions(b *testing.B) {
+	raw := batchOf(16 << 10)
+	for _, partitions := range []int{1, 64, 1000} {
+		for _, p := range engine.SyncPolicies {
+			if p.AckDurable {
+				b.Run(fmt.Sprintf("design=file+mmap+%s/partitions=%d", p.Name, partitions), func(b *testing.B) { benchCommit(b, p.Name, 64, partitions, raw) })
+			}
+		}
+	}
+}
+
+func benchCommit(b *testing.B, policy string, writers, partitions int, raw batch.Batch) {
 	var syncs atomic.Int64
 	count := vfs.NewInject(vfs.OS{}, func(op vfs.Op) error {
-		if (op.Kind == vfs.OpSync || op.Kind == vfs.OpWriteDurable) && strings.HasSuffix(op.Path, ".log") {
+		if (op.Kind == vfs.OpSync || op.Kind == vfs.OpWriteDurable) && (strings.HasSuffix(op.Path, ".log") || strings.HasSuffix(op.Path, ".journal")) {
 			syncs.Add(1)
 		}
 		return nil
@@ -157,13 +170,19 @@ func benchCommit(b *testing.B, policy string, writers int, raw batch.Batch) {
 	s := openStore(b, count, b.TempDir())
 	c := engine.DefaultConfig()
 	c.Design.Sync = policy
-	l := create(b, s, "t-0", c)
+	logs := make([]*engine.Log, partitions)
+	for i := range logs {
+		logs[i] = create(b, s, fmt.Sprintf("t-%d", i), c)
+	}
+	syncs.Store(0)
+	var turns atomic.Int64
 	b.SetBytes(int64(len(raw)))
 	parallel(b, writers, func() error {
 		set, err := batch.Parse(append([]byte{}, raw...))
 		if err != nil {
 			return err
 		}
+		l := logs[turns.Add(1)%int64(partitions)]
 		a, err := l.Append(set, 0)
 		if err != nil {
 			return err
@@ -171,7 +190,7 @@ func benchCommit(b *testing.B, policy string, writers int, raw batch.Batch) {
 		return l.Wait(context.Background(), a.Next)
 	})
 	b.ReportMetric(float64(b.N)/float64(max(syncs.Load(), 1)), "appends/sync")
-	closeStore(b, s, l)
+	closeStore(b, s, logs...)
 }
 
 // parallel shares b.N turns among so many goroutines.

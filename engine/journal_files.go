@@ -275,10 +275,21 @@ func fillZeros(f vfs.File, from, to int64) error {
 
 // settleBehind has the logs sync what the full files have of them. j.mu is held.
 func (j *journal) settleBehind() {
-	if !j.mu.settling && !j.mu.closing && len(j.mu.files) > 1 {
+	if !j.mu.settling && !j.mu.closing && j.crowded() {
 		j.mu.settling = true
 		go j.settle()
 	}
+}
+
+// crowded reports whether files are to be freed: one more than the last is there,
+// and half of the journal is in use. To begin later is to sync less: what a log
+// syncs for one file serves all those after it, too. j.mu is held.
+func (j *journal) crowded() bool {
+	bytes := int64(0)
+	for _, f := range j.mu.files {
+		bytes += f.size
+	}
+	return len(j.mu.files) > 1 && (bytes > j.bytesMax/2 || j.mu.files[0].old)
 }
 
 // settleWorkers is how many logs sync their own files for the journal at once.
@@ -303,12 +314,12 @@ func (j *journal) settle() {
 	}
 }
 
-// oldest returns the file that is to be freed next, if it is not the last one, and
-// the logs that need it.
+// oldest returns the file that is to be freed next, if any is, and the logs that
+// need it.
 func (j *journal) oldest() (*journalFile, map[string]int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if len(j.mu.files) < 2 || j.mu.closing {
+	if !j.crowded() || j.mu.closing {
 		return nil, nil
 	}
 	f := j.mu.files[0]

@@ -6,7 +6,7 @@
 #   scripts/faults.sh kill power        some
 #   DURATION=10m ROUNDS=500 SEED=7 scripts/faults.sh kill
 #
-# DURATION (40s)   for how long kill goes on
+# DURATION (40s)   for how long kill goes on, with the default sync policy and with journal
 # POWER (4m)       and power, with all its designs and file systems; each has its power cut twice at least
 # ROUNDS (60)      how many kills, cuts or stops at most
 # SEED             chooses the moments; it is printed
@@ -60,6 +60,7 @@ for name in "$@"; do
 	flush) may flush && fuse flush && fault flush -fusedisk "$work/fusedisk" ;;
 	full) may full && fault full ;;
 	eio | short) traced "$name" && fault "$name" ;;
+	kill) fault kill; fault kill -sync journal ;;
 	*) fault "$name" ;;
 	esac
 done

@@ -31,7 +31,7 @@ finish() {
 }
 trap finish EXIT
 
-# name | what | sync | partitions | connections | in flight | batch bytes | MB in all, or seconds | bounds on figures
+# name | what | sync, and :synced for the floor that calls fdatasync for each request | partitions | connections | in flight | batch bytes | MB in all, or seconds | bounds on figures
 # A bound is on Bobbin's figure divided by the floor's; without a sync, the row reads what was filled in.
 rows=(
 	"produce 1.1 KB|produce|none|1|1|5|1100|200|mbps>=0.7"
@@ -41,9 +41,13 @@ rows=(
 	"produce 64 KiB, 8 partitions, 4 connections|produce|none|8|4|5|65536|1500|mbps>=0.8"
 	"fetch 64 KiB|consume|none|1|1|1|65536|2000|mbps>=0.8"
 	"fetch 1 MiB|consume|none|1|1|1|1048576|2000|mbps>=0.8"
-	"synced 16 KiB, 16 connections|produce|always|1|16|1|16384|200|mbps>=1.3 p99<=1"
-	"synced 16 KiB, 64 connections|produce|always|1|64|1|16384|300|mbps>=1.3 p99<=1"
-	"synced 1.1 KB, 1 connection|produce|always|1|1|1|1100|8|p50<=1.3"
+	"synced 16 KiB, 16 connections|produce|always:synced|1|16|1|16384|200|mbps>=1.3 p99<=1"
+	"synced 16 KiB, 64 connections|produce|always:synced|1|64|1|16384|300|mbps>=1.3 p99<=1"
+	"synced 1.1 KB, 1 connection|produce|always:synced|1|1|1|1100|8|p50<=1.3"
+	"journal 16 KiB, 64 partitions|produce|journal|64|64|1|16384|600|mbps>=0.6"
+	"journal 16 KiB, 64 partitions, synced floor|produce|journal:synced|64|64|1|16384|300|mbps>=1.8 p99<=0.5"
+	"journal 16 KiB, 1 partition|produce|journal|1|64|1|16384|600|mbps>=0.6"
+	"journal 16 KiB, 1,000 partitions|produce|journal|1000|64|1|16384|600|mbps>=0.4"
 	"open loop 5,000 × 4 KiB a second|open|none|1|4|5|4096|10|p999<=1.5"
 )
 
@@ -63,7 +67,8 @@ turn() {
 	local name=$1 what=$2 sync=$3 parts=$4 sides=(floor bobbin) side
 	if ((n % 2)); then sides=(bobbin floor); fi
 	topic="t$((++topics))"
-	if [ "$sync" = always ]; then floor_flags=(-sync); else floor_flags=(); fi
+	if [[ $sync = *:synced ]]; then floor_flags=(-sync); else floor_flags=(); fi
+	sync=${sync%:synced}
 	"begin_${sides[0]}" && "begin_${sides[1]}"
 	for side in "${sides[@]}"; do
 		# More than is read: at the end of a log the floor answers at once, and a broker waits as long as it was asked to.
@@ -164,6 +169,10 @@ for row in open(f"{work}/rows"):
             ratio = statistics.median(b / max(f, 1e-9) for f, b in zip(both["floor"], both["bobbin"]))
             ok = ratio >= float(bound) if op == ">=" else ratio <= float(bound)
             show(name, label, f"{statistics.median(both['floor']):g}", f"{statistics.median(both['bobbin']):g}", f"{ratio:.2f}", op + bound, ok)
+one, many = (seen.get((f"journal 16 KiB, {n}", "mbps")) for n in ("1 partition", "1,000 partitions"))
+if one and many:
+    ratio = statistics.median(m / max(o, 1e-9) for o, m in zip(one["bobbin"], many["bobbin"]))
+    show("journal, 1,000 partitions beside 1 of them", "MB/s", "", f"{statistics.median(many['bobbin']):g}", f"{ratio:.2f}", ">=0.8", ratio >= 0.8)
 if os.path.exists(f"{work}/firsts"):
     ms = [float(m) for m in re.findall(r"ms=([\d.]+)", open(f"{work}/firsts").read())]
     if ms:
