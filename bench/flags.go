@@ -48,7 +48,7 @@ func (c *Flags) DefineWork(f *flag.FlagSet) {
 		Settings: map[string]string{}, Rounds: 3, Dir: ".",
 		Work: Work{
 			Partitions: 1, Writers: 64, BatchBytes: 16 << 10, RecordBytes: 1 << 10,
-			Warmup: time.Second, Time: 3 * time.Second, LimitBytes: 4 << 30,
+			Warmup: time.Second, Time: 3 * time.Second, LimitBytes: 1 << 30,
 		},
 	}
 	f.Func("config", "a topic `setting` for Bobbin's own designs, key=value; may be given again", func(s string) error {

@@ -189,7 +189,6 @@ const probeAppends = 8
 
 // probe looks whether what is acknowledged has been written.
 func (r *runner) probe(e Engine) (appends int64, err error) {
-	syscall.Sync()
 	before := r.meter.read().device
 	b := slices.Clone(r.batch)
 	for range probeAppends {

@@ -76,12 +76,13 @@ func DefaultNames() []string {
 // say: small enough that all of them can be preallocated, large enough that one
 // is not sealed all the time.
 func (w Work) SegmentBytes() int64 {
-	return min(segmentBytesMax, max(segmentBytesMin, w.LimitBytes/int64(w.Partitions)))
+	return min(segmentBytesMax, max(segmentBytesMin, segmentBytesAll/int64(w.Partitions)))
 }
 
 const (
 	segmentBytesMin = 8 << 20
 	segmentBytesMax = 1 << 30
+	segmentBytesAll = 4 << 30
 )
 
 func openDesign(d engine.Design, settings map[string]string) func(string, Work) (Engine, error) {

@@ -67,7 +67,7 @@ func newColdReads(share float64) *coldReads {
 	return &coldReads{share: min(1, share), turn: make(chan struct{}, 1), begun: time.Now()}
 }
 
-// syncBegins and syncEnded are told by whoever syncs a log's tail.
+// syncBegins and syncEnded are told by whoever syncs a log's tail, or the journal.
 func (c *coldReads) syncBegins() { c.syncing.Add(1) }
 
 func (c *coldReads) syncEnded() {

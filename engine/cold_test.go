@@ -37,7 +37,7 @@ func TestReadColdBesideSyncs(t *testing.T) {
 		share float64
 		sync  string
 		paced bool
-	}{{0, "always", true}, {1, "always", false}, {0, "none", false}} {
+	}{{0, "always", true}, {0, "journal", true}, {1, "always", false}, {0, "none", false}} {
 		fs := &evictedFS{FS: vfs.NewMem()}
 		s, err := engine.OpenStore(engine.StoreOptions{FS: fs, Dir: "/data", NodeID: 1, ColdShare: c.share})
 		if err != nil {

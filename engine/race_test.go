@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -103,6 +104,13 @@ func (s *storm) change(rng *rand.Rand) {
 	case 4:
 		c := s.c
 		c.Design.Sync = engine.SyncPolicies[rng.IntN(len(engine.SyncPolicies))].Name
+		// Of one format: what is open stays, what is opened from now on differs.
+		if i := []string{"mmap", "dense"}; slices.Contains(i, c.Design.Index) {
+			c.Design.Index = i[rng.IntN(len(i))]
+		}
+		if i := segment.Designs[rng.IntN(len(segment.Designs))]; i.Durable && durable(c.Design) {
+			c.Design.Segment = i.Name
+		}
 		c.FlushAge, c.FlushRecords = time.Millisecond, 10
 		s.check("set config", s.log.SetConfig(c))
 	case 5:
