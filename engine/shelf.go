@@ -27,7 +27,8 @@ type shelf struct {
 
 const (
 	// shelfDefault is how many parts may be open, where nothing else is said: a
-	// sealed one has one descriptor, and a growing one three.
+	// sealed one has one descriptor, and a growing one three; the designs direct and
+	// uring have one or two more for what they write.
 	shelfDefault = 1024
 	// shelfLook bounds what one opening costs when nothing can be closed.
 	shelfLook = 32
