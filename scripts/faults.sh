@@ -43,7 +43,7 @@ traced() {
 	command -v strace >/dev/null || { echo "-- $1 is left out: it needs strace"; return 1; }
 }
 
-[ $# -gt 0 ] || set -- kill power flush eio short full frames conns stop damage compact many
+[ $# -gt 0 ] || set -- kill write power flush eio short full frames conns stop damage compact many
 for name in "$@"; do
 	case $name in
 	power)
@@ -59,7 +59,7 @@ for name in "$@"; do
 		;;
 	flush) may flush && fuse flush && fault flush -fusedisk "$work/fusedisk" ;;
 	full) may full && fault full ;;
-	eio | short) traced "$name" && fault "$name" ;;
+	eio | short | write) traced "$name" && fault "$name" ;;
 	kill) fault kill; fault kill -sync journal ;;
 	*) fault "$name" ;;
 	esac

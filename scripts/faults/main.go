@@ -1,6 +1,7 @@
 // Faults breaks a real broker process on purpose and checks what it promised:
 //
 //	faults kill     kill -9 at random moments under load, and start again
+//	faults write    kill -9 in the K-th system call that writes or syncs, and start again (needs strace)
 //	faults power    cut the power of real file systems on a loop device under load, design by design (needs root)
 //	faults eio      a sync of a partition's log, then of the metadata's, that fails (needs strace)
 //	faults short    writes that are short, and a disk that is full only sometimes (needs strace)
@@ -75,7 +76,7 @@ func run(name string, args []string) error {
 	}
 	faults := map[string]func(context.Context, *rig) error{
 		"kill": killRun, "power": powerRun, "eio": eioRun, "short": shortRun, "full": fullRun, "frames": framesRun,
-		"conns": connsRun, "stop": stopRun, "damage": damageRun, "many": manyRun, "compact": compactRun, "flush": flushRun,
+		"conns": connsRun, "stop": stopRun, "damage": damageRun, "many": manyRun, "compact": compactRun, "flush": flushRun, "write": writeRun,
 	}
 	fault := faults[name]
 	if fault == nil || r.binary == "" {
