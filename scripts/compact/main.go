@@ -38,15 +38,15 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: compact [-seed N] ADDRESS ADDRESS")
 		os.Exit(2)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), *limit)
-	defer cancel()
-	if err := compare(ctx, *seed, flag.Arg(0), flag.Arg(1)); err != nil {
+	if err := compare(*limit, *seed, flag.Arg(0), flag.Arg(1)); err != nil {
 		fmt.Fprintln(os.Stderr, "compact:", err)
 		os.Exit(1)
 	}
 }
 
-func compare(ctx context.Context, seed uint64, a, b string) error {
+func compare(limit time.Duration, seed uint64, a, b string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
 	var left [2][]*kgo.Record
 	for i, address := range []string{a, b} {
 		base, err := produce(ctx, seed, address)
@@ -76,12 +76,16 @@ func produce(ctx context.Context, seed uint64, address string) (last int64, err 
 	text := func(s string) *string { return &s }
 	codecs := []kgo.CompressionCodec{kgo.NoCompression(), kgo.GzipCompression(), kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression()}
 	var clients []*kgo.Client
+	defer func() {
+		for _, c := range clients {
+			c.Close()
+		}
+	}()
 	for _, codec := range codecs {
 		c, err := kgo.NewClient(kgo.SeedBrokers(address), kgo.DefaultProduceTopic(topic), kgo.ProducerBatchCompression(codec), kgo.ProducerLinger(20*time.Millisecond))
 		if err != nil {
 			return 0, err
 		}
-		defer c.Close()
 		clients = append(clients, c)
 	}
 	admin := kadm.NewClient(clients[0])
