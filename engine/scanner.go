@@ -159,7 +159,7 @@ func (s *scanner) skip(pos int64) (to int64, ok bool) {
 func (s *scanner) next(pos int64) (batch.Batch, error) {
 	h, err := s.header(pos)
 	if err != nil {
-		return nil, err
+		return nil, s.blame(pos, err)
 	}
 	if h.BaseOffset() < s.due {
 		return nil, s.disorder(pos, h.BaseOffset())
@@ -167,6 +167,19 @@ func (s *scanner) next(pos int64) (batch.Batch, error) {
 	s.before.pos, s.before.base, s.before.due = pos, h.BaseOffset(), s.due
 	s.due = h.NextOffset()
 	return h, nil
+}
+
+// blame is the error of the batch before pos, if that is not whole: it may be its
+// length that led to where no batch begins. Else it is err.
+func (s *scanner) blame(pos int64, err error) error {
+	var bad *CorruptError
+	if s.before.pos < 0 || !errors.As(err, &bad) {
+		return err
+	}
+	if _, before := s.whole(s.before.pos, pos-s.before.pos); errors.As(before, &bad) {
+		return before
+	}
+	return err
 }
 
 // disorder says which of two batches that overlap is damaged: the one at pos,

@@ -58,6 +58,9 @@ type Options struct {
 	// CleanerBytes and CleanerBytesPerSecond bound compaction: the memory that it
 	// keeps keys in, and what it reads and writes; see engine.StoreOptions.
 	CleanerBytes, CleanerBytesPerSecond int64
+	// ScrubBytesPerSecond is how fast stored data is read to find what is damaged,
+	// all of it, round after round; 0: not at all.
+	ScrubBytesPerSecond int64
 	// SyncWorkers bounds the syncs under way at once; 0: the engine's default.
 	SyncWorkers int
 	// ColdShare is how much of the disk's time reads of what is not in memory may
@@ -192,6 +195,9 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 	n.changes <- struct{}{}
 	n.background, n.stop = context.WithCancel(context.Background())
 	n.running.Go(func() { n.keepHouse(n.background) })
+	if rate := n.o.ScrubBytesPerSecond; rate > 0 {
+		n.running.Go(func() { n.scrub(n.background, rate) })
+	}
 	if !n.store.Clean() {
 		n.running.Go(func() { n.recoverAll(n.background) })
 	}

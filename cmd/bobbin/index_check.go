@@ -30,7 +30,7 @@ func (v *verifier) openIndexes(s storedSegment) (*indexCheck, error) {
 		*to = entries
 	}
 	if !slices.IsSortedFunc(c.times, func(x, y indexEntry) int { return int(min(max(x.value-y.value, -1), 1)) }) {
-		v.report.add(finding{c.paths[1], 0, "the offsets of its entries do not ascend", true})
+		v.report.add(warning(c.paths[1], 0, "the offsets of its entries do not ascend"))
 		c.times = nil
 	}
 	return c, nil
@@ -43,18 +43,18 @@ func (c *indexCheck) batch(b storedBatch, r *verifyReport) {
 		c.offsets = c.offsets[1:]
 		switch {
 		case e.value < b.pos:
-			r.add(finding{c.paths[0], e.at, fmt.Sprintf("it points at byte %d, where no batch begins", e.value), true})
+			r.add(warning(c.paths[0], e.at, fmt.Sprintf("it points at byte %d, where no batch begins", e.value)))
 		case e.key != b.LastOffset():
-			r.add(finding{c.paths[0], e.at, fmt.Sprintf("it says that the batch at byte %d ends with offset %d, and it ends with %d", e.value, e.key, b.LastOffset()), true})
+			r.add(warning(c.paths[0], e.at, fmt.Sprintf("it says that the batch at byte %d ends with offset %d, and it ends with %d", e.value, e.key, b.LastOffset())))
 		}
 	}
 	for len(c.times) > 0 && c.times[0].value <= b.LastOffset() {
 		e := c.times[0]
 		c.times = c.times[1:]
 		if e.value < b.BaseOffset() {
-			r.add(finding{c.paths[1], e.at, fmt.Sprintf("it names offset %d, which is in no batch", e.value), true})
+			r.add(warning(c.paths[1], e.at, fmt.Sprintf("it names offset %d, which is in no batch", e.value)))
 		} else if e.key != b.MaxTimestamp() {
-			r.add(finding{c.paths[1], e.at, fmt.Sprintf("it says that the newest time of the batch with offset %d is %d, and it is %d", e.value, e.key, b.MaxTimestamp()), true})
+			r.add(warning(c.paths[1], e.at, fmt.Sprintf("it says that the newest time of the batch with offset %d is %d, and it is %d", e.value, e.key, b.MaxTimestamp())))
 		}
 	}
 }
@@ -71,9 +71,9 @@ func (c *indexCheck) skip(d *damage) {
 // finish reports the entries that are left after the last batch.
 func (c *indexCheck) finish(r *verifyReport) {
 	if len(c.offsets) > 0 {
-		r.add(finding{c.paths[0], c.offsets[0].at, fmt.Sprintf("it points at byte %d, behind the last batch", c.offsets[0].value), true})
+		r.add(warning(c.paths[0], c.offsets[0].at, fmt.Sprintf("it points at byte %d, behind the last batch", c.offsets[0].value)))
 	}
 	if len(c.times) > 0 {
-		r.add(finding{c.paths[1], c.times[0].at, fmt.Sprintf("it names offset %d, behind the last batch", c.times[0].value), true})
+		r.add(warning(c.paths[1], c.times[0].at, fmt.Sprintf("it names offset %d, behind the last batch", c.times[0].value)))
 	}
 }

@@ -36,7 +36,7 @@ func readIndex(path string, base int64, entryBytes int) ([]indexEntry, []finding
 	}
 	var found []finding
 	if odd := len(raw) % entryBytes; odd != 0 {
-		found = append(found, finding{path, int64(len(raw) - odd), fmt.Sprintf("%d bytes are left over: an entry has %d", odd, entryBytes), true})
+		found = append(found, warning(path, int64(len(raw)-odd), fmt.Sprintf("%d bytes are left over: an entry has %d", odd, entryBytes)))
 	}
 	var entries []indexEntry
 	for at := 0; at+entryBytes <= len(raw); at += entryBytes {
@@ -45,9 +45,9 @@ func readIndex(path string, base int64, entryBytes int) ([]indexEntry, []finding
 		if n := len(entries); n > 0 && e.key <= entries[n-1].key || e.isZero(base, entryBytes, at) {
 			if allZero(raw[at:]) {
 				// A clean stop gives it back.
-				return entries, append(found, finding{path, e.at, fmt.Sprintf("%d %s", len(raw)-at, reservedRoom), true}), nil
+				return entries, append(found, warning(path, e.at, fmt.Sprintf("%d %s", len(raw)-at, reservedRoom))), nil
 			}
-			return entries, append(found, finding{path, e.at, fmt.Sprintf("entry %d does not ascend: %d after %d", at/entryBytes, e.key, entries[max(n-1, 0)].key), true}), nil
+			return entries, append(found, warning(path, e.at, fmt.Sprintf("entry %d does not ascend: %d after %d", at/entryBytes, e.key, entries[max(n-1, 0)].key))), nil
 		}
 		entries = append(entries, e)
 	}

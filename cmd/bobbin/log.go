@@ -7,10 +7,10 @@ import (
 func (a *app) logCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "log",
-		Short:   "Look at stored data, and check it",
-		Long:    "Look at the files of a data directory, Bobbin's or Kafka's, and check them. No\nbroker is needed, and nothing is written.",
+		Short:   "Look at stored data, check it, and repair it",
+		Long:    "Look at the files of a data directory, Bobbin's or Kafka's, check them, take what\nis damaged out of them, and copy them in Kafka's layout. No broker is needed.",
 		Example: "  bobbin log inspect data/orders-0\n  bobbin log verify data",
 	}
-	cmd.AddCommand(a.logInspectCommand(), a.logVerifyCommand())
+	cmd.AddCommand(a.logInspectCommand(), a.logVerifyCommand(), a.logRepairCommand(), a.logExportCommand())
 	return cmd
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -48,7 +49,7 @@ wrong, and an unfinished batch at the end of a log that was not stopped cleanly.
 	cmd.Flags().BoolVar(&gaps, "allow-gaps", false, "offsets may be missing, as in compacted topics")
 	cmd.Flags().BoolVar(&strict, "strict", false, "count warnings as damage")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		v := &verifier{gaps: gaps}
+		v := &verifier{gaps: gaps, began: time.Now()}
 		stop := a.progress(v.progress)
 		err := v.paths(args)
 		stop()

@@ -20,8 +20,10 @@ type storedBatch struct {
 type damage struct {
 	pos, end int64 // [pos, end); behind end the scan goes on
 	why      string
-	zeros    bool // nothing but zeros up to the end of the file
-	tail     bool // no batch follows
+	first    int64 // the offset that is due
+	next     int64 // the offset of the batch behind it, -1: there is none
+	zeros    bool  // nothing but zeros up to the end of the file
+	tail     bool  // no batch follows
 }
 
 func (d *damage) Error() string { return fmt.Sprintf("damaged at byte %d: %s", d.pos, d.why) }
@@ -72,7 +74,7 @@ func (s *segmentScan) read() (storedBatch, error) {
 	if errors.As(err, &path) {
 		return storedBatch{}, err // reading failed, which says nothing about the bytes
 	}
-	d := &damage{pos: s.pos, end: s.size, why: err.Error()}
+	d := &damage{pos: s.pos, end: s.size, first: s.next, next: -1, why: err.Error()}
 	if err := s.resync(d); err != nil {
 		return storedBatch{}, err
 	}
@@ -124,7 +126,7 @@ func (s *segmentScan) resync(d *damage) error {
 				continue
 			}
 			if b, err := s.at(from + int64(i)); err == nil && b.BaseOffset() >= s.next {
-				d.end, d.zeros, d.tail = from+int64(i), false, false
+				d.end, d.next, d.zeros, d.tail = from+int64(i), b.BaseOffset(), false, false
 				return nil
 			}
 		}

@@ -145,8 +145,9 @@ func (c *serveConfig) nodeOptions(log *slog.Logger, fatal func(error)) replicati
 		NumPartitions: c.numPartitions, DefaultReplication: c.defaultReplication,
 		RetentionCheck: c.retentionCheck,
 		ColdShare:      c.coldShare, CleanerBackoff: c.cleanerBackoff, CleanerBytes: c.cleanerBytes, CleanerBytesPerSecond: c.cleanerRate,
-		Logger: log,
-		Fatal:  fatal,
+		ScrubBytesPerSecond: c.scrubBytes,
+		Logger:              log,
+		Fatal:               fatal,
 	}
 	for _, l := range c.advertised {
 		o.Listeners = append(o.Listeners, replication.Endpoint{Name: l.name, Host: l.host, Port: int32(l.port)})

@@ -30,6 +30,7 @@ type serveConfig struct {
 	cleanerBackoff     time.Duration // negative: no compaction
 	cleanerBytes       int64
 	cleanerRate        int64 // bytes in a second; 0: no bound
+	scrubBytes         int64 // a second; 0: no scrub
 	limits             protocol.Limits
 	sendBufferBytes    int // -1: the operating system's
 	receiveBufferBytes int
@@ -47,6 +48,7 @@ func resolveConfig(s *settings) (*serveConfig, error) {
 		numPartitions:      int32(s.number("num.partitions")),
 		autoCreate:         s.boolean("auto.create.topics.enable"),
 		retentionCheck:     milliseconds(s.number("log.retention.check.interval.ms")),
+		scrubBytes:         s.number("bobbin.scrub.bytes.per.second"),
 		sendBufferBytes:    int(s.number("socket.send.buffer.bytes")),
 		receiveBufferBytes: int(s.number("socket.receive.buffer.bytes")),
 		logFormat:          s.get("bobbin.log.format").value,

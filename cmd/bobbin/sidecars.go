@@ -3,12 +3,15 @@ package main
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/bobbin-log/bobbin/engine"
 )
 
 // producerEntry is one entry of a producer snapshot.
@@ -160,6 +163,19 @@ func readTopicID(path string) (string, error) {
 	return values["topic_id"], nil
 }
 
+func readQuarantine(path string) ([]engine.Damage, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	ds, err := engine.ReadQuarantine(path, raw)
+	var bad *engine.CorruptError
+	if errors.As(err, &bad) {
+		return nil, &sidecarError{bad.Pos, bad.Why}
+	}
+	return ds, err
+}
+
 // sidecarError is damage in a small file.
 type sidecarError struct {
 	pos int64
@@ -195,6 +211,9 @@ func readSidecar(path string) (s sidecar, ok bool, err error) {
 	case "recovery-point-offset-checkpoint", "log-start-offset-checkpoint", "replication-offset-checkpoint":
 		s.kind = "offsets of logs"
 		s.content, err = readCheckpoint(path, 3)
+	case "bobbin-quarantine":
+		s.kind = "quarantined damage"
+		s.content, err = readQuarantine(path)
 	case "partition.metadata":
 		s.kind = "topic id"
 		s.content, err = readTopicID(path)

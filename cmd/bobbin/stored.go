@@ -109,8 +109,17 @@ type finding struct {
 	Path     string `json:"path"`
 	Position int64  `json:"position"` // in bytes from the file's start
 	Why      string `json:"why"`
+	// First and Next are the offsets [First, Next) that are lost by it, if that
+	// is known.
+	First int64 `json:"first_lost,omitempty"`
+	Next  int64 `json:"next_good,omitempty"`
 	// Warning: nothing is lost by it, and a broker that starts mends it.
 	Warning bool `json:"warning,omitempty"`
+}
+
+// warning is a finding that a broker mends.
+func warning(path string, pos int64, why string) finding {
+	return finding{Path: path, Position: pos, Why: why, Warning: true}
 }
 
 func (f finding) String() string {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/bobbin-log/bobbin/segment/batch"
 )
@@ -18,10 +19,12 @@ type verifier struct {
 	report verifyReport
 
 	bytes, batches atomic.Int64 // for the progress line
+	began          time.Time
 }
 
 func (v *verifier) progress() string {
-	return fmt.Sprintf("%s in %s batches verified", megabytes(v.bytes.Load()), thousands(v.batches.Load()))
+	n := v.bytes.Load()
+	return fmt.Sprintf("%s in %s batches verified, %.0f MB/s", megabytes(n), thousands(v.batches.Load()), float64(n)/1e6/time.Since(v.began).Seconds())
 }
 
 // tailRule says what an unfinished end of a segment means.
@@ -36,17 +39,15 @@ func (rule tailRule) unfinished(next int64) bool { return !rule.clean && next >=
 
 // tail returns the rule for the last segment of a log in dir.
 func (v *verifier) tail(dir, log string) tailRule {
-	if _, err := os.Stat(filepath.Join(dir, ".kafka_cleanshutdown")); err == nil {
-		return tailRule{clean: true}
-	}
+	_, err := os.Stat(filepath.Join(dir, ".kafka_cleanshutdown"))
+	rule := tailRule{clean: err == nil}
 	points, _ := readCheckpoint(filepath.Join(dir, "recovery-point-offset-checkpoint"), 3) // damage in it is found by itself
 	for _, p := range points {
 		if p[0]+"-"+p[1] == log {
-			n, _ := strconv.ParseInt(p[2], 10, 64)
-			return tailRule{point: n}
+			rule.point, _ = strconv.ParseInt(p[2], 10, 64)
 		}
 	}
-	return tailRule{}
+	return rule
 }
 
 // log verifies one partition's directory in the data directory dir.
@@ -116,10 +117,7 @@ func (v *verifier) segment(s storedSegment, rule tailRule) (next int64, err erro
 		bad := func(format string, args ...any) {
 			v.report.add(finding{Path: s.path, Position: b.pos, Why: fmt.Sprintf(format, args...)})
 		}
-		if b.BaseOffset() > want && behindDamage {
-			lost := &v.report.Findings[len(v.report.Findings)-1]
-			lost.Why += fmt.Sprintf("; offsets %d-%d are lost", want, b.BaseOffset()-1)
-		} else if b.BaseOffset() > want && !v.gaps {
+		if b.BaseOffset() > want && !behindDamage && !v.gaps {
 			bad("offsets %d-%d are missing before it", want, b.BaseOffset()-1)
 		}
 		if b.LeaderEpoch() < epoch {
@@ -146,6 +144,10 @@ func (rule tailRule) judge(path string, d *damage, want int64) finding {
 		f.Why += fmt.Sprintf("; nothing behind it can be read, up to the end at byte %d", d.end)
 	default:
 		f.Why += fmt.Sprintf("; the next whole batch begins at byte %d", d.end)
+		if d.next > d.first {
+			f.Why += fmt.Sprintf("; offsets %d-%d are lost, the log can be read on from %d", d.first, d.next-1, d.next)
+			f.First, f.Next = d.first, d.next
+		}
 	}
 	switch unfinished := rule.unfinished(want); {
 	case unfinished && d.zeros:

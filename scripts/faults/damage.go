@@ -64,6 +64,9 @@ func rewrite(change func([]byte) []byte) func(name string) error {
 
 // damageRun damages every kind of file of a stopped and of a killed broker, one at a time, and starts on it.
 func damageRun(ctx context.Context, r *rig) error {
+	if err := coldRun(ctx, r); err != nil {
+		return err
+	}
 	for _, clean := range []bool{true, false} {
 		b, t, err := begun(ctx, r, r.path(fmt.Sprintf("clean-%v", clean)), "--override", "log.retention.check.interval.ms=300")
 		if err != nil {
