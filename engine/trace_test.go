@@ -26,8 +26,8 @@ func TestTraces(t *testing.T) {
 		return func(h *history) error { return steps(h.create, func() error { return h.append(sizes...) }) }
 	}
 	for _, s := range []struct {
-		name, sync  string
-		before, run func(*history) error
+		name, design string // sync policy, or segment design and sync policy; the rest is the default's
+		before, run  func(*history) error
 	}{
 		{"create", "always", nothing, func(h *history) error { return h.create() }},
 		{"append_always", "always", filled(2), func(h *history) error { return h.append(1, 1) }},
@@ -38,6 +38,9 @@ func TestTraces(t *testing.T) {
 		{"close_journal", "journal", filled(2), func(h *history) error { return h.close() }},
 		{"open_journal", "journal", filled(2, 1), nil},
 		{"append_dsync", "dsync", filled(2), func(h *history) error { return h.append(1, 1) }},
+		{"append_mmap", "mmap+always", filled(2), func(h *history) error { return h.append(1, 1) }},
+		{"append_direct", "direct+always", filled(2), func(h *history) error { return h.append(1, 1) }},
+		{"append_uring", "uring+always", filled(2), func(h *history) error { return h.append(1, 1) }},
 		{"append_none", "none", filled(2), func(h *history) error { return h.append(1, 1) }},
 		{"roll", "always", filled(5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5), func(h *history) error { return h.append(5, 1) }},
 		{"roll_dsync", "dsync", filled(5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5), func(h *history) error { return h.append(5, 1) }},
@@ -59,7 +62,10 @@ func TestTraces(t *testing.T) {
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			d := engine.DefaultDesign
-			d.Sync = s.sync
+			d.Sync = s.design
+			if segment, sync, ok := strings.Cut(s.design, "+"); ok {
+				d.Segment, d.Sync = segment, sync
+			}
 			var got string
 			synctest.Test(t, func(t *testing.T) { got = traceOf(t, d, s.before, s.run) })
 			got = random.ReplaceAllString(got, ".ID-")
