@@ -56,6 +56,10 @@ answers CORRUPT_MESSAGE for what is damaged.`,
 			return fmt.Errorf("%s cannot be repaired while a broker has it open: %w", dir, err)
 		}
 		r, names, err := planRepairs(dir, only)
+		designs := map[string]string{} // of indexes, which a repair removes
+		for _, name := range names {
+			designs[name] = indexDesign(filepath.Join(dir, name))
+		}
 		if err == nil {
 			err = a.repair(fsys, r, dry, yes)
 		}
@@ -63,7 +67,7 @@ answers CORRUPT_MESSAGE for what is damaged.`,
 		if err != nil || !r.Done {
 			return err
 		}
-		if err := reopenLogs(fsys, dir, names, indexesAsBefore); err != nil {
+		if err := reopenLogs(fsys, dir, names, func(name string) string { return designs[name] }); err != nil {
 			return err
 		}
 		return a.print(r, func() *table { return &table{foot: fmt.Sprintf("%d segments repaired", len(r.Repairs))} })

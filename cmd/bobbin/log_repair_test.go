@@ -117,6 +117,9 @@ func TestRepair(t *testing.T) {
 			if v := run(t, "log", "verify", f.dir, "--strict"); v.code != exitOK {
 				t.Errorf("verify: code %d\n%s", v.code, v.out)
 			}
+			if _, err := os.Stat(filepath.Join(f.log, fmt.Sprintf("%020d.index", []int{0, 12}[c.segment]))); err != nil {
+				t.Errorf("the index is not made anew: %v", err)
+			}
 			damaged := before[fmt.Sprintf("orders-0/%020d.log", []int{0, 12}[c.segment])]
 			aside, err := os.ReadFile(filepath.Join(f.log, fmt.Sprintf("%020d.log.damaged-%d", []int{0, 12}[c.segment], f.pos[c.segment][c.batch])))
 			if err != nil || len(aside) == 0 || !strings.Contains(damaged, string(aside)) {

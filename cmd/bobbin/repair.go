@@ -221,8 +221,8 @@ func (w *fileWriter) Write(b []byte) (int, error) {
 
 // reopenLogs opens logs as a broker does, so that indexes, snapshots and
 // checkpoints are what they should be, and closes them cleanly. index tells a
-// log's index design by its directory.
-func reopenLogs(fsys vfs.FS, dir string, names []string, index func(dir string) string) error {
+// log's index design.
+func reopenLogs(fsys vfs.FS, dir string, names []string, index func(name string) string) error {
 	node, err := nodeOf(dir)
 	if err != nil {
 		return err
@@ -234,10 +234,12 @@ func reopenLogs(fsys vfs.FS, dir string, names []string, index func(dir string) 
 	for _, name := range names {
 		c := engine.DefaultConfig()
 		c.Delete, c.Compact = false, true // offsets may be missing anywhere
-		c.Design.Index = index(filepath.Join(dir, name))
-		if _, e := s.Open(name, engine.LogOptions{Config: c}); e != nil {
-			err = errors.Join(err, e)
+		c.Design.Index = index(name)
+		l, e := s.Open(name, engine.LogOptions{Config: c})
+		if e == nil {
+			e = l.Check() // which uses every segment, and so makes the indexes that it lacks
 		}
+		err = errors.Join(err, e)
 	}
 	return errors.Join(err, s.Close())
 }
@@ -258,8 +260,8 @@ func nodeOf(dir string) (int32, error) {
 	return 0, fmt.Errorf("%s has no node.id: %w", name, errors.Join(engine.ErrFormat, err))
 }
 
-// indexesAsBefore is a design that makes no index files where there are none.
-func indexesAsBefore(dir string) string {
+// indexDesign is one that makes no index files where there are none.
+func indexDesign(dir string) string {
 	if found, _ := filepath.Glob(filepath.Join(dir, "*.index")); len(found) > 0 {
 		return "mmap"
 	}
