@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,7 +39,7 @@ func openFiles(t *testing.T, dir string) (n int) {
 // none when nobody uses any.
 func TestIdleSegmentsHoldNoFile(t *testing.T) {
 	for _, d := range designs() {
-		if !durable(d) || !ackDurable(d) {
+		if !durable(d) || !ackDurable(d) || d.Sync == "journal" {
 			continue // segments wait open for their sync
 		}
 		t.Run("design="+d.String(), func(t *testing.T) {
@@ -68,6 +70,40 @@ func TestIdleSegmentsHoldNoFile(t *testing.T) {
 			closeStore(t, s, l)
 		})
 	}
+}
+
+// A process that has no descriptor left closes what it can, and goes on.
+func TestOutOfFiles(t *testing.T) {
+	mem := vfs.NewMem()
+	var open atomic.Int64
+	opens := func(op vfs.Op) bool {
+		return op.Kind == vfs.OpOpen || op.Kind == vfs.OpOpenRead || op.Kind == vfs.OpCreate
+	}
+	full := vfs.NewInject(mem, func(op vfs.Op) error {
+		if opens(op) && open.Load() >= 30 {
+			return syscall.EMFILE
+		}
+		return nil
+	})
+	full.After = func(op vfs.Op, err error) error {
+		switch {
+		case opens(op) && err == nil:
+			open.Add(1)
+		case op.Kind == vfs.OpClose:
+			open.Add(-1)
+		}
+		return err
+	}
+	s := openStore(t, full, "/data")
+	c := smallConfig(engine.DefaultDesign)
+	var logs []*engine.Log
+	for i := range 5 {
+		l := create(t, s, fmt.Sprintf("t-%d", i), c)
+		logs = append(logs, l)
+		want := fill(t, l, rand.New(rand.NewPCG(1, 1)), nil, 60)
+		checkValues(t, readAll(t, l, 0, 60, 1000), 0, want)
+	}
+	closeStore(t, s, logs...)
 }
 
 // A log that rested once rests again without a write, and opens without one.

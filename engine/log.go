@@ -463,6 +463,10 @@ func (l *Log) roll(base int64, c *logConfig) (*part, error) {
 		_ = l.removeFiles(base) // what stays is dealt with by the next try
 		return nil, fmt.Errorf("%s: no room for a new segment: %w", l.name, err)
 	}
+	if vfs.OutOfFiles(err) {
+		_ = l.removeFiles(base)
+		return nil, fmt.Errorf("%s: no new segment: %w", l.name, err)
+	}
 	if err == nil {
 		old.keep()
 		p.keep()
@@ -491,7 +495,7 @@ func randomJitter(bound time.Duration) time.Duration {
 func (l *Log) publish(parts []*part) { l.view.Store(&parts) }
 
 func (l *Log) partOptions(c *logConfig) partOptions {
-	return partOptions{fs: l.fs, dir: l.dir, config: &c.Config, design: c.design, behind: l.behind.Load}
+	return partOptions{fs: l.fs, dir: l.dir, config: &c.Config, design: c.design, behind: l.behind.Load, shelf: &l.store.shelf}
 }
 
 // fail ends writing for good, and wakes everyone who waits.

@@ -102,6 +102,19 @@ type partOptions struct {
 	config *Config
 	design resolved
 	behind func() bool // see Log.behind
+	shelf  *shelf
+}
+
+// patiently opens a file, and tries again after closing others where there are too
+// many: the store's bound is on what is open for nothing, and others open files,
+// too.
+func (o *partOptions) patiently(open func() error) error {
+	err := open()
+	if vfs.OutOfFiles(err) {
+		o.shelf.clear()
+		err = open()
+	}
+	return err
 }
 
 // openPart opens or creates the part at base, and returns it acquired. An index
@@ -131,7 +144,10 @@ func openMedia(o partOptions, base int64, how mediaOptions) (m *media, rebuild b
 	if how.create && o.config.Preallocate && how.suffix == "" {
 		so.PreallocBytes = o.config.SegmentBytes
 	}
-	m.seg, err = o.design.segment.Open(o.fs, fileName(o.dir, base, suffixSegment+how.suffix), so)
+	err = o.patiently(func() (err error) {
+		m.seg, err = o.design.segment.Open(o.fs, fileName(o.dir, base, suffixSegment+how.suffix), so)
+		return err
+	})
 	if err != nil {
 		return nil, false, err
 	}
@@ -182,7 +198,11 @@ func (m *media) openIndexes(o partOptions, base int64, how mediaOptions) (rebuil
 
 func openIndex(o partOptions, io index.Options, suffix string) (index.Index, bool, error) {
 	name := fileName(o.dir, io.Base, suffix)
-	ix, err := o.design.index.Open(o.fs, name, io)
+	var ix index.Index
+	err := o.patiently(func() (err error) {
+		ix, err = o.design.index.Open(o.fs, name, io)
+		return err
+	})
 	if errors.Is(err, index.ErrCorrupt) {
 		io.Reset, io.Sealed = true, false
 		ix, err = o.design.index.Open(o.fs, name, io)

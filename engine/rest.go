@@ -36,8 +36,9 @@ const dueAgain = time.Hour
 // and opens it anew; what was appended before is durable, and whoever waits for it
 // is told so.
 func (l *Log) CloseIdle() (r Rested, ok bool) {
-	if !l.config.Load().design.segment.Durable {
-		return Rested{}, false // it would lose what it has
+	if c := l.config.Load(); !c.design.segment.Durable || c.design.retention.Evict != nil {
+		// It would lose what it has; or it is to give way when others fill the disk.
+		return Rested{}, false
 	}
 	if l.store.toCompact(l) || !l.store.cleaner.keepOut(l) {
 		return Rested{}, false // it is due for compaction, or is just being compacted

@@ -99,6 +99,12 @@ func (s *shelf) sweep() {
 	}
 }
 
+// clear closes all parts that can be closed.
+func (s *shelf) clear() {
+	s.sweep() // which spares those that were used lately
+	s.sweep()
+}
+
 // evicted is a part that is off the shelf, and the files that are to be closed.
 type evicted struct {
 	p *part

@@ -48,6 +48,7 @@ var brokerKeys = []brokerKey{
 	{name: "bobbin.cold.read.percent", kind: keyInt, def: "10", least: 1, doc: "share of the disk's time for consumers of what is no longer in memory, while producers wait for syncs; 100: no bound"},
 	{name: "bobbin.log.format", kind: keyString, def: "auto", doc: "text, json, or auto: text on a terminal, else json"},
 	{name: "bobbin.log.level", kind: keyString, def: "info", doc: "debug, info, warn or error"},
+	{name: "bobbin.open.segments.max", kind: keyInt, def: "1024", least: 1, doc: "segments that may be open though nobody uses them; one has up to three descriptors"},
 	{name: "bobbin.scrub.bytes.per.second", kind: keyLong, def: "0", doc: "how fast stored data is read, all of it and round after round, to find damage before a client does; 0: not at all"},
 	{name: "broker.id", kind: keyInt, doc: "older name of node.id"},
 	{name: "broker.rack", kind: keyString, doc: "where this broker stands"},

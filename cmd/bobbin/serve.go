@@ -143,6 +143,7 @@ func (c *serveConfig) nodeOptions(log *slog.Logger, fatal func(error)) replicati
 		ClusterID: c.clusterID, NodeID: c.nodeID, Rack: c.rack,
 		Defaults:      c.topics,
 		NumPartitions: c.numPartitions, DefaultReplication: c.defaultReplication,
+		OpenSegments:   c.openSegments,
 		RetentionCheck: c.retentionCheck,
 		ColdShare:      c.coldShare, CleanerBackoff: c.cleanerBackoff, CleanerBytes: c.cleanerBytes, CleanerBytesPerSecond: c.cleanerRate,
 		ScrubBytesPerSecond: c.scrubBytes,

@@ -27,6 +27,7 @@ type serveConfig struct {
 	topics             engine.Config // defaults of topics
 	retentionCheck     time.Duration
 	coldShare          float64
+	openSegments       int
 	cleanerBackoff     time.Duration // negative: no compaction
 	cleanerBytes       int64
 	cleanerRate        int64 // bytes in a second; 0: no bound
@@ -49,6 +50,7 @@ func resolveConfig(s *settings) (*serveConfig, error) {
 		autoCreate:         s.boolean("auto.create.topics.enable"),
 		retentionCheck:     milliseconds(s.number("log.retention.check.interval.ms")),
 		scrubBytes:         s.number("bobbin.scrub.bytes.per.second"),
+		openSegments:       int(s.number("bobbin.open.segments.max")),
 		sendBufferBytes:    int(s.number("socket.send.buffer.bytes")),
 		receiveBufferBytes: int(s.number("socket.receive.buffer.bytes")),
 		logFormat:          s.get("bobbin.log.format").value,

@@ -23,6 +23,13 @@ type noSpaceError struct{ cause error }
 func (e noSpaceError) Error() string   { return e.cause.Error() }
 func (e noSpaceError) Unwrap() []error { return []error{ErrNoSpace, e.cause} }
 
+// OutOfFiles reports whether an operation failed because the process, or the
+// machine, has too many files open. Nothing was done; it can be tried again when
+// some are closed.
+func OutOfFiles(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
 // opError names the operation and the path of err, whatever the os package
 // called them, so that every file system of this package words its errors
 // alike. It returns nil for nil.
