@@ -58,6 +58,9 @@ func (s *Store) Leftover(name string) (bool, error) {
 // SetAside durably renames the directory of a log that is not open, so that the
 // name is free and nothing is lost. It returns the new name, which is no log's.
 func (s *Store) SetAside(name string) (aside string, err error) {
+	if err := s.bringHome(name); err != nil {
+		return "", err
+	}
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails
 	aside = fmt.Sprintf("%.200s.%s%s", name, hex.EncodeToString(id[:]), suffixStray)

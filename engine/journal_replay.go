@@ -209,6 +209,27 @@ func (j *journal) absent(names []string) {
 	}
 }
 
+// deleted forgets what an earlier run left for a log that is no more. A barrier
+// comes when there is another one of its name.
+func (j *journal) deleted(name string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.mu.replay, name)
+}
+
+// bringHome gives a log that is not open what only the journal has of it.
+func (s *Store) bringHome(name string) error {
+	if !s.journal.awaits(name) {
+		return nil
+	}
+	l, err := s.Open(name, LogOptions{Config: DefaultConfig()})
+	if err != nil {
+		return err
+	}
+	defer s.forget(l)
+	return l.close()
+}
+
 // restore gives the log what the journal has and the log lacks. The caller makes
 // it durable, and then calls restored.
 func (j *journal) restore(l *Log, start int64) error {

@@ -63,6 +63,39 @@ func TestJournalIsReplayed(t *testing.T) {
 	}
 }
 
+// A log that is set aside after a crash takes with it what only the journal has.
+func TestJournalSetAside(t *testing.T) {
+	pair, mem := newNeighbours(t), vfs.NewMem()
+	if err := errors.Join(pair.open(mem), pair.create(), pair.append(2)); err != nil {
+		t.Fatal(err)
+	}
+	disk := mem.Crash(nil, 0)
+	_ = pair.a.store.Close()
+	s := openJournalStore(t, disk)
+	l := reopen(t, s, pair.a.name, pair.a.config)
+	aside, err := s.SetAside(pair.b.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := disk.ReadDir("/data/" + aside)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bytes := int64(0)
+	for _, e := range entries {
+		if i, err := e.Info(); err == nil && strings.HasSuffix(e.Name(), ".log") {
+			bytes += i.Size()
+		}
+	}
+	if bytes == 0 {
+		t.Error("the log that was set aside is empty")
+	}
+	closeStore(t, s, l)
+	if _, err := disk.ReadDir("/data/journal"); err == nil {
+		t.Error("the journal is kept")
+	}
+}
+
 // Files are used again, and there are never more than the bound allows.
 func TestJournalFilesAreUsedAgain(t *testing.T) {
 	h, mem := newHistory(t, journalConfig()), vfs.NewMem()

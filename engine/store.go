@@ -346,6 +346,7 @@ func (s *Store) Delete(name string) error {
 	if err := s.fs.SyncDir(s.dir); err != nil {
 		return err
 	}
+	s.journal.deleted(name)
 	s.deletes.Go(func() { s.removeAside(aside) })
 	return nil
 }
