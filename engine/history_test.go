@@ -68,7 +68,7 @@ func (h *history) fork() *history {
 func (h *history) open(fs vfs.FS) error {
 	var err error
 	h.store, h.log = nil, nil
-	if h.store, err = engine.OpenStore(engine.StoreOptions{FS: fs, Dir: "/data", NodeID: 1, ClusterID: "c", OpenSegments: h.openSegments, JournalBytes: smallJournal}); err != nil {
+	if h.store, err = engine.OpenStore(engine.StoreOptions{FS: fs, Dir: "/data", NodeID: 1, ClusterID: "c", OpenSegments: h.openSegments, JournalBytes: smallJournal, JournalDepth: 2}); err != nil {
 		return err
 	}
 	h.closing = false // the marker is gone

@@ -18,7 +18,7 @@ func (j *journal) submit(l *Log) (lead bool) {
 		l.inGroup = true
 		j.mu.queue = append(j.mu.queue, l)
 	}
-	if j.mu.leading < groupsMax && !j.mu.closing {
+	if j.mu.leading < j.depth && !j.mu.closing {
 		j.mu.leading++
 		return true
 	}

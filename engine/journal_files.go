@@ -200,7 +200,7 @@ func (j *journal) rename(f *journalFile, seq uint64) (*journalFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newJournalFile(seq, file, f.size)
+	return j.file(seq, file, f.size)
 }
 
 func (j *journal) create(seq uint64, size int64) (*journalFile, error) {
@@ -226,24 +226,25 @@ func (j *journal) create(seq uint64, size int64) (*journalFile, error) {
 		return nil, errors.Join(err, f.Close(), j.store.fs.Remove(name))
 	}
 	f.Evict(0, size)
-	return newJournalFile(seq, f, size)
+	return j.file(seq, f, size)
 }
 
-func newJournalFile(seq uint64, f vfs.File, size int64) (*journalFile, error) {
-	j := &journalFile{seq: seq, f: f, size: size, logs: map[string]int64{}}
-	lanes := make(chan vfs.DirectFile, groupsMax)
-	for range groupsMax {
+// file opens the lanes of a file that is filled.
+func (j *journal) file(seq uint64, f vfs.File, size int64) (*journalFile, error) {
+	made := &journalFile{seq: seq, f: f, size: size, logs: map[string]int64{}}
+	lanes := make(chan vfs.DirectFile, j.depth)
+	for range j.depth {
 		lane, err := f.Direct(vfs.ViaCalls)
 		if errors.Is(err, errors.ErrUnsupported) {
-			return j, nil
+			return made, nil
 		}
 		if err != nil {
-			return nil, errors.Join(err, j.close())
+			return nil, errors.Join(err, made.close())
 		}
 		lanes <- lane
-		j.lanes = lanes
+		made.lanes = lanes
 	}
-	return j, nil
+	return made, nil
 }
 
 // close gives back what is open of a file to which nothing is being written.

@@ -300,7 +300,7 @@ func TestJournalRace(t *testing.T) {
 
 func openJournalStore(t *testing.T, fs vfs.FS) *engine.Store {
 	t.Helper()
-	s, err := engine.OpenStore(engine.StoreOptions{FS: fs, Dir: "/data", NodeID: 1, JournalBytes: smallJournal})
+	s, err := engine.OpenStore(engine.StoreOptions{FS: fs, Dir: "/data", NodeID: 1, JournalBytes: smallJournal, JournalDepth: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

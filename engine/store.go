@@ -47,6 +47,9 @@ type StoreOptions struct {
 	// JournalBytes bounds the room that the journal takes on the disk; 0: 256 MiB.
 	// It takes none until a log has the sync policy "journal".
 	JournalBytes int64
+	// JournalDepth is how many groups are written to the journal at once; 0: 1.
+	// More keep a fast disk busier, and make smaller groups.
+	JournalDepth int
 }
 
 // Store is a directory of logs. One process at a time has it open.
@@ -103,7 +106,7 @@ func OpenStore(o StoreOptions) (_ *Store, err error) {
 	s := &Store{fs: o.FS, dir: o.Dir, log: o.Logger, now: o.Now, committer: newCommitter(o.SyncWorkers), cold: newColdReads(o.ColdShare), waiters: newWaiterChannels()}
 	s.cleaner = newCleaner(o)
 	s.shelf.max = cmp.Or(max(o.OpenSegments, 0), shelfDefault)
-	s.journal = newJournal(s, o.JournalBytes)
+	s.journal = newJournal(s, o)
 	s.mu.logs, s.mu.recovered = map[string]*Log{}, map[string]bool{}
 	if err := s.fs.MkdirAll(s.dir); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)

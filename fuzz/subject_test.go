@@ -81,7 +81,7 @@ const subjectLog = "t-0"
 
 func (s *subject) openStore(disk vfs.FS) (err error) {
 	s.store, s.log = nil, nil
-	s.store, err = engine.OpenStore(engine.StoreOptions{FS: disk, Dir: "/data", NodeID: 1, OpenSegments: s.idle, Now: s.now, JournalBytes: 128 << 10})
+	s.store, err = engine.OpenStore(engine.StoreOptions{FS: disk, Dir: "/data", NodeID: 1, OpenSegments: s.idle, Now: s.now, JournalBytes: 128 << 10, JournalDepth: 2})
 	return err
 }
 
