@@ -117,6 +117,14 @@ func TestCoolingIsNotNoticed(t *testing.T) {
 			}
 		})
 	}
+	alter := func() error {
+		v := fmt.Sprint(1000 + rand.IntN(1000))
+		_, err := n.AlterConfigs(t.Context(), []ConfigChange{{Topic: "t", Ops: []ConfigOp{{Name: "retention.ms", Value: &v}}}}, false)
+		return err
+	}
+	if err := alter(); err != nil { // also where nobody gets to it below
+		t.Fatal(err)
+	}
 	var sent [2]atomic.Int64
 	for i := range int32(2) {
 		p, err := n.Partition("t", i)
@@ -150,11 +158,7 @@ func TestCoolingIsNotNoticed(t *testing.T) {
 			p.cool()
 			return nil
 		})
-		until(func() error {
-			v := fmt.Sprint(1000 + rand.IntN(1000))
-			_, err := n.AlterConfigs(t.Context(), []ConfigChange{{Topic: "t", Ops: []ConfigOp{{Name: "retention.ms", Value: &v}}}}, false)
-			return err
-		})
+		until(alter)
 	}
 	for sent[0].Load() < 300 || sent[1].Load() < 300 {
 		if ended.Load() {
