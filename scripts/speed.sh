@@ -169,7 +169,7 @@ for row in open(f"{work}/rows"):
             ratio = statistics.median(b / max(f, 1e-9) for f, b in zip(both["floor"], both["bobbin"]))
             ok = ratio >= float(bound) if op == ">=" else ratio <= float(bound)
             show(name, label, f"{statistics.median(both['floor']):g}", f"{statistics.median(both['bobbin']):g}", f"{ratio:.2f}", op + bound, ok)
-one, many = (seen.get((f"journal 16 KiB, {n}", "mbps")) for n in ("1 partition", "1,000 partitions"))
+one, many = (seen.get((f"journal 16 KiB, {n}", "MB/s")) for n in ("1 partition", "1,000 partitions"))
 if one and many:
     ratio = statistics.median(m / max(o, 1e-9) for o, m in zip(one["bobbin"], many["bobbin"]))
     show("journal, 1,000 partitions beside 1 of them", "MB/s", "", f"{statistics.median(many['bobbin']):g}", f"{ratio:.2f}", ">=0.8", ratio >= 0.8)
