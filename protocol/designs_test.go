@@ -36,7 +36,7 @@ func TestCreateTopicWithDesign(t *testing.T) {
 		says   []string
 	}{
 		{"flie+dense", []string{`no segment is called "flie"`, "did you mean file?", "memory"}},
-		{"file+dense+alwyas", []string{"did you mean always?", "linger"}},
+		{"file+dense+alwas", []string{"did you mean always?", "linger"}},
 		{"file+dense+always+never", []string{`no retention is called "never"; there are: time+size, time, size, `}},
 		{"dense", []string{"which is an index: a design is segment+index+sync+retention"}},
 	} {
@@ -74,16 +74,16 @@ func TestAlterDesign(t *testing.T) {
 	b := brokertest.Start(t, brokertest.InMemory())
 	b.CreateTopic("t", 1)
 	a := admin(t, b)
-	alter := func(op kadm.IncrementalOp, value string) (error, string) {
+	alter := func(op kadm.IncrementalOp, value string) (string, error) {
 		t.Helper()
 		rs, err := a.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Op: op, Name: "bobbin.design", Value: &value}}, "t")
 		if err != nil {
 			t.Fatal(err)
 		}
-		return rs[0].Err, rs[0].ErrMessage
+		return rs[0].ErrMessage, rs[0].Err
 	}
 	for _, value := range []string{"file+mmap+linger", "file+dense+linger+size", "default+default+none+keep", "file+dense"} {
-		if err, why := alter(kadm.SetConfig, value); err != nil {
+		if why, err := alter(kadm.SetConfig, value); err != nil {
 			t.Errorf("%s: %v %s", value, err, why)
 		}
 	}
@@ -96,16 +96,16 @@ func TestAlterDesign(t *testing.T) {
 		t.Errorf("the open log is %s", got)
 	}
 	for value, says := range map[string]string{
-		"memory+dense":      "its segment file cannot become memory: how bytes are laid out is chosen when a topic is made; sync policy and retention can be altered",
-		"file+none":         "its index dense cannot become none",
-		"memory+btree":      "its segment file cannot become memory, and its index dense cannot become btree",
-		"file+dense+alwasy": "did you mean always?",
+		"memory+dense":     "its segment file cannot become memory: how bytes are laid out is chosen when a topic is made; sync policy and retention can be altered",
+		"file+none":        "its index dense cannot become none",
+		"memory+btree":     "its segment file cannot become memory, and its index dense cannot become btree",
+		"file+dense+alwas": "did you mean always?",
 	} {
-		err, why := alter(kadm.SetConfig, value)
+		why, err := alter(kadm.SetConfig, value)
 		refusedConfig(t, value, err, why, says, "bobbin.design")
 	}
 	shows(t, a, "bobbin.design", "file+dense+always+time+size")
-	if err, why := alter(kadm.DeleteConfig, ""); err != nil {
+	if why, err := alter(kadm.DeleteConfig, ""); err != nil {
 		t.Errorf("back to the broker's: %v %s", err, why)
 	}
 	shows(t, a, "bobbin.design", "file+mmap+always+time+size")

@@ -48,7 +48,7 @@ func TestMemWriteDurableIsOfItsBlocksAlone(t *testing.T) {
 		ok(t, mem.SyncDir("/"))
 		if mapped {
 			m := must(f.Map(70 * 512))(t)
-			defer m.Unmap()
+			t.Cleanup(func() { ok(t, m.Unmap()) })
 		}
 		for i := range int64(80) {
 			if _, err := f.WriteAt([][]byte{block('n')}, i*512); err != nil {
