@@ -192,9 +192,12 @@ func TestCompactCrashDuringRecovery(t *testing.T) {
 
 func (x *compaction) crashAgain(t *testing.T, rng *rand.Rand, what string, fs *vfs.Mem) {
 	t.Helper()
-	step := 1
-	if testing.Short() {
-		step = 11
+	step := 4
+	switch {
+	case *crashEvery:
+		step = 1
+	case testing.Short():
+		step = 29
 	}
 	for n := rng.IntN(step); ; n += step {
 		again := fs.Kill()

@@ -117,9 +117,10 @@ var (
 )
 
 // thinning says how much of the crash tests is done with one combination of
-// designs. Whatever is near the default, which is every design of every family
-// once, is cut off after every operation; how two designs other than the default
-// get on with each other is sampled, at other places in every run.
+// designs. The default is cut off after every operation. Whatever is near it,
+// which is every design of every family once, and how two designs other than the
+// default get on with each other, is sampled, at other places in every run;
+// -crash.every leaves nothing out.
 type thinning struct {
 	oneIn int // of the scripts, at random
 	step  int // crash after every step-th operation, from a random one on
@@ -135,6 +136,8 @@ func thin(d engine.Design) thinning {
 		th = thinning{oneIn: 3, step: 37, seeds: 1}
 	case !ackDurable(d):
 		th.step = 7 // these promise less, and are like each other
+	case d != engine.DefaultDesign:
+		th.step = 3
 	}
 	if testing.Short() {
 		th = thinning{oneIn: 5 * th.oneIn, step: 3 * th.step, seeds: 1}

@@ -3,6 +3,7 @@ package vfs
 import (
 	"bytes"
 	"math/bits"
+	"sync"
 )
 
 const (
@@ -151,14 +152,16 @@ func (c *memChunk) commitBlocks(set blockSet) {
 	}
 }
 
+// chunkScratch is room for a copy of what is in a mapped chunk. It is reused:
+// crash tests map and unmap small files all the time.
+type chunkScratch = [chunkSize]byte
+
+var chunkScratches = sync.Pool{New: func() any { return new(chunkScratch) }}
+
 // changed compares a mapped chunk with its durable state: the blocks that
-// differ are dirty. It returns a copy of data, taken in *scratch, which is made if
-// nil.
-func (c *memChunk) changed(scratch *[]byte) (data []byte, dirty blockSet) {
-	if *scratch == nil {
-		*scratch = make([]byte, chunkSize)
-	}
-	data = (*scratch)[:len(c.data)]
+// differ are dirty. It returns a copy of data, taken in scratch.
+func (c *memChunk) changed(scratch *chunkScratch) (data []byte, dirty blockSet) {
+	data = scratch[:len(c.data)]
 	c.copyOut(data, 0)
 	var zeros [blockSize]byte
 	blocksIn(0, int64(len(data))).each(func(block blockSet, from, to int) {
@@ -174,7 +177,7 @@ func (c *memChunk) changed(scratch *[]byte) (data []byte, dirty blockSet) {
 }
 
 // commitMapped makes those blocks of a mapped chunk durable that are in set.
-func (c *memChunk) commitMapped(scratch *[]byte, set blockSet) {
+func (c *memChunk) commitMapped(scratch *chunkScratch, set blockSet) {
 	data, dirty := c.changed(scratch)
 	dirty &= set
 	durable := c.durable | dirty

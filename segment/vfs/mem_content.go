@@ -200,9 +200,10 @@ func (c *memContent) sync() {
 	}
 	c.dirtied = c.dirtied[:0]
 	if c.region != nil {
-		var scratch []byte
+		scratch := chunkScratches.Get().(*chunkScratch)
+		defer chunkScratches.Put(scratch)
 		for _, chunk := range c.chunks[:len(c.region)/chunkSize] {
-			chunk.commitMapped(&scratch, ^blockSet(0))
+			chunk.commitMapped(scratch, ^blockSet(0))
 		}
 	}
 	if n := int((c.size + chunkSize - 1) / chunkSize); n < len(c.chunks) && c.region == nil {
@@ -215,12 +216,13 @@ func (c *memContent) sync() {
 // syncRange makes the blocks that hold the bytes [from, to) durable, and a length
 // that reaches so far.
 func (c *memContent) syncRange(from, to int64) {
-	var scratch []byte
+	scratch := chunkScratches.Get().(*chunkScratch)
+	defer chunkScratches.Put(scratch)
 	for i := from / chunkSize; i*chunkSize < to; i++ {
 		chunk := c.chunks[i]
 		set := blocksIn(from-i*chunkSize, min(to, c.size)-i*chunkSize)
 		if chunk.mapped {
-			chunk.commitMapped(&scratch, set)
+			chunk.commitMapped(scratch, set)
 		} else {
 			chunk.commitBlocks(set)
 		}
@@ -264,9 +266,10 @@ func (c *memContent) unmap(size int64) {
 	if c.mappings = slices.Delete(c.mappings, i, i+1); len(c.mappings) > 0 {
 		return
 	}
-	var scratch []byte
+	scratch := chunkScratches.Get().(*chunkScratch)
+	defer chunkScratches.Put(scratch)
 	for i, chunk := range c.chunks[:len(c.region)/chunkSize] {
-		_, chunk.dirty = chunk.changed(&scratch)
+		_, chunk.dirty = chunk.changed(scratch)
 		chunk.mapped = false
 		if chunk.dirty != 0 {
 			c.dirtied = append(c.dirtied, i)

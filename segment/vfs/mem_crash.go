@@ -21,7 +21,8 @@ import (
 func (m *Mem) Crash(rng *rand.Rand, keepPercent int) *Mem {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c := crash{rng: rng, keep: keepPercent}
+	c := crash{rng: rng, keep: keepPercent, scratch: chunkScratches.Get().(*chunkScratch)}
+	defer chunkScratches.Put(c.scratch)
 	after := &Mem{}
 	after.mu.root = c.dir(m.mu.root)
 	after.space = m.space.fork(c.blocks)
@@ -37,7 +38,7 @@ type crash struct {
 	blocks int64               // charged by the surviving files
 	files  map[*memInode]*memInode
 
-	scratch []byte // for memChunk.changed
+	scratch *chunkScratch // for memChunk.changed
 }
 
 func (c *crash) survives() bool {
@@ -132,7 +133,7 @@ func (c *crash) content(to, from *memContent) {
 func (c *crash) chunk(to, from *memChunk, limit int64) {
 	data, dirty := from.data, from.dirty
 	if from.mapped {
-		data, dirty = from.changed(&c.scratch)
+		data, dirty = from.changed(c.scratch)
 	}
 	var lost blockSet
 	dirty.each(func(block blockSet, _, _ int) {

@@ -107,7 +107,8 @@ func (c *memContent) clone() memContent {
 		reserved: c.reserved, durableReserved: c.durableReserved,
 		chunks: slices.Clone(c.chunks),
 	}
-	var scratch []byte
+	scratch := chunkScratches.Get().(*chunkScratch)
+	defer chunkScratches.Put(scratch)
 	for i, chunk := range c.chunks {
 		if chunk == nil {
 			continue
@@ -116,7 +117,7 @@ func (c *memContent) clone() memContent {
 		copied.old = bytes.Clone(chunk.old)
 		if chunk.mapped {
 			var data []byte
-			data, copied.dirty = chunk.changed(&scratch)
+			data, copied.dirty = chunk.changed(scratch)
 			copied.data, copied.mapped = bytes.Clone(data), false
 		} else {
 			chunk.shared, copied.shared = true, true
