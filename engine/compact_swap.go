@@ -73,7 +73,7 @@ func (r *round) swap(p *part, group []*part) error {
 	err := l.commitSwap(p.base)
 	if err == nil {
 		r.replace(group, p)
-		err = errors.Join(closeAll(group), l.completeSwap(p.base, old))
+		err = errors.Join(closeAll(group), l.completeSwap(p.base, old), l.reloadAborted())
 	}
 	if err != nil {
 		l.mu.Lock()

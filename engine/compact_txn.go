@@ -1,10 +1,7 @@
 package engine
 
 import (
-	"encoding/binary"
 	"errors"
-	"fmt"
-	"io/fs"
 	"math"
 	"slices"
 
@@ -155,51 +152,4 @@ func (f *fates) marker(b batch.Batch) (idle, aborts bool, err error) {
 		return idle || bugMarkersEarly.made(), false, nil
 	}
 	return false, false, nil
-}
-
-// An entry of a .txnindex file, Kafka's index of aborted transactions:
-//
-//	0 version          i16 = 0
-//	2 producerId       i64
-//	10 firstOffset     i64   of the transaction's first record
-//	18 lastOffset      i64   of its marker
-//	26 lastStableOffset i64  when it was aborted
-//	34
-//
-// Source: Apache Kafka, storage/…/AbortedTxn.java.
-const (
-	posAbortedMarker = 18
-	abortedEntry     = 34
-)
-
-// readAborted returns the entries of a part's .txnindex; none if there is no such
-// file.
-func (l *Log) readAborted(base int64) ([]byte, error) {
-	name := fileName(l.dir, base, suffixAborted)
-	raw, err := readFile(l.fs, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if len(raw)%abortedEntry != 0 {
-		return nil, &CorruptError{Path: name, Pos: int64(len(raw) / abortedEntry * abortedEntry), Why: fmt.Sprintf("%d bytes are no whole number of entries of %d", len(raw), abortedEntry)}
-	}
-	for pos := 0; pos < len(raw); pos += abortedEntry {
-		if v := binary.BigEndian.Uint16(raw[pos:]); v != 0 {
-			return nil, &CorruptError{Path: name, Pos: int64(pos), Why: fmt.Sprintf("its version is %d, this release reads 0", v)}
-		}
-	}
-	return raw, nil
-}
-
-// keepAborted returns the entries whose markers are among those that stay.
-func keepAborted(entries []byte, markers map[int64]bool) (kept []byte) {
-	for e := entries; len(e) > 0; e = e[abortedEntry:] {
-		if markers[int64(binary.BigEndian.Uint64(e[posAbortedMarker:]))] {
-			kept = append(kept, e[:abortedEntry]...)
-		}
-	}
-	return kept
 }

@@ -112,6 +112,9 @@ func (l *Log) truncate(n int, pos, first int64) error {
 			return err
 		}
 	}
+	if err := l.cutAborted(first); err != nil {
+		return err
+	}
 	if !bugEpochsKept.made() && l.mu.epochs.truncate(first) {
 		l.mu.newEpochs = true
 	}
@@ -221,7 +224,7 @@ func (l *Log) restart(to int64) error {
 	for _, at := range files.snapshots {
 		err = errors.Join(err, l.remove(fileName(l.dir, at, suffixSnapshot)))
 	}
-	if err = errors.Join(err, l.remove(path.Join(l.dir, nameEpochs)), l.fs.SyncDir(l.dir)); err != nil {
+	if err = errors.Join(err, l.cutAborted(0), l.remove(path.Join(l.dir, nameEpochs)), l.fs.SyncDir(l.dir)); err != nil {
 		return err
 	}
 	p := old[0]
@@ -285,7 +288,7 @@ func (l *Log) removeFiles(base int64) error {
 	for _, suffix := range []string{suffixSegment, suffixOffsets, suffixTimes, suffixSnapshot} {
 		err = errors.Join(err, l.remove(fileName(l.dir, base, suffix)))
 	}
-	return err
+	return errors.Join(err, l.dropAborted(base))
 }
 
 // remove removes a file that may be gone already.

@@ -49,6 +49,9 @@ type Log struct {
 	// view is the parts, oldest first; never empty while the log is open. The
 	// slice is never written to once it is stored here.
 	view atomic.Pointer[[]*part]
+	// aborted is what is known of aborted transactions, by segment; nil if there
+	// are none. It is changed by whoever holds cutting, or opens the log.
+	aborted atomic.Pointer[[]abortedFile]
 
 	inGroup  bool // waits in the journal's queue; guarded by journal.mu
 	acked    watch

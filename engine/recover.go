@@ -70,6 +70,9 @@ func (l *Log) load(points recoveryPoints) error {
 			l.log.Error("log ends before what was known to be durable: the disk lost records", "log", l.name, "end", last.next, "durable", r.durable)
 		}
 	}
+	if err := l.loadAborted(files.names); err != nil {
+		return err
+	}
 	return l.loadState(files.snapshots, r.recoveryPoints)
 }
 

@@ -43,6 +43,7 @@ type fetchPart struct {
 	divergingEpoch                      int32
 	divergingEnd                        int64
 	extent                              segment.Extent
+	aborted                             []engine.Aborted
 	omit                                bool // nothing new for the session
 }
 
@@ -199,7 +200,7 @@ func (a *fetchAnswer) readPart(p *fetchPart, maxBytes int64, first bool) {
 		return
 	}
 	p.code = codeNone
-	p.extent = r.Extent
+	p.extent, p.aborted = r.Extent, r.Aborted
 	p.highWatermark, p.lastStable, p.logStart = r.HighWatermark, r.LastStable, r.LogStart
 }
 

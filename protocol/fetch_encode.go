@@ -69,6 +69,10 @@ func (a *fetchAnswer) respondPart(p *fetchPart, d *wire.FetchResponsePartitionDa
 	d.AbortedTransactions = nil
 	if a.request.IsolationLevel == isolationCommitted && p.code == codeNone {
 		d.AbortedTransactions = []wire.FetchResponseAbortedTransaction{}
+		for _, t := range p.aborted {
+			a := wire.Append(&d.AbortedTransactions)
+			a.ProducerId, a.FirstOffset = t.ProducerID, t.First
+		}
 	}
 	if p.diverges {
 		d.DivergingEpoch.Epoch, d.DivergingEpoch.EndOffset = p.divergingEpoch, p.divergingEnd

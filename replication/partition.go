@@ -327,7 +327,8 @@ type ReadRequest struct {
 	AtLeastOne bool
 	// LeaderEpoch is the one the client knows, or AnyEpoch.
 	LeaderEpoch int32
-	// Committed stops at the last stable offset (read_committed).
+	// Committed stops at the last stable offset (read_committed), and asks for
+	// the aborted transactions below it.
 	Committed bool
 }
 
@@ -339,6 +340,9 @@ type ReadResult struct {
 	HighWatermark int64
 	LastStable    int64
 	LogStart      int64
+	// Aborted are the transactions that records of the Extent may belong to and
+	// that were aborted, if they were asked for.
+	Aborted []engine.Aborted
 }
 
 // Read returns batches from the one that holds From, below the high watermark. A
@@ -371,6 +375,12 @@ func (p *Partition) read(ctx context.Context, l *engine.Log, r ReadRequest) (Rea
 	result.Extent, err = l.Read(ctx, engine.Read{
 		From: r.From, UpTo: m.Acked, MaxBytes: r.MaxBytes, AtLeastOne: r.AtLeastOne,
 	})
+	if err == nil && r.Committed && result.Extent.Len() > 0 {
+		if result.Aborted, err = l.Aborted(r.From, result.LastStable); err != nil {
+			result.Extent.Release()
+			result.Extent = segment.Extent{}
+		}
+	}
 	if err != nil {
 		return result, p.explain(err)
 	}

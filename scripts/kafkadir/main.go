@@ -9,6 +9,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -205,8 +206,9 @@ func servePartition(ctx context.Context, client *kgo.Client, t kadm.TopicDetail,
 	}
 	first, _ := start.Lookup(t.Topic, p.Partition)
 	out := []byte(fmt.Sprintf("start %d\n", first.Offset))
+	aborted := map[string]bool{}
 	for from := first.Offset; ; {
-		raw, next, err := fetch(ctx, client, t, p, from)
+		raw, next, err := fetch(ctx, client, t, p, from, aborted)
 		if err != nil {
 			return err
 		}
@@ -216,13 +218,17 @@ func servePartition(ctx context.Context, client *kgo.Client, t kadm.TopicDetail,
 		out = append(out, raw...)
 		from = next
 	}
+	for _, a := range slices.Sorted(maps.Keys(aborted)) {
+		out = append(out, a...)
+	}
 	return os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%d", t.Topic, p.Partition)), out, 0o666)
 }
 
-// fetch returns whole batches, and the offset behind them.
-func fetch(ctx context.Context, client *kgo.Client, t kadm.TopicDetail, p kadm.PartitionDetail, from int64) ([]byte, int64, error) {
+// fetch returns whole batches, and the offset behind them, and adds the transactions
+// of which a consumer that reads what was committed is told that they were aborted.
+func fetch(ctx context.Context, client *kgo.Client, t kadm.TopicDetail, p kadm.PartitionDetail, from int64, aborted map[string]bool) ([]byte, int64, error) {
 	q := kmsg.NewPtrFetchRequest()
-	q.MaxBytes, q.MaxWaitMillis = 4<<20, 10
+	q.MaxBytes, q.MaxWaitMillis, q.IsolationLevel = 4<<20, 10, 1
 	qt := kmsg.NewFetchRequestTopic()
 	qt.Topic, qt.TopicID = t.Topic, [16]byte(t.ID)
 	qp := kmsg.NewFetchRequestTopicPartition()
@@ -239,6 +245,9 @@ func fetch(ctx context.Context, client *kgo.Client, t kadm.TopicDetail, p kadm.P
 	ap := a.Topics[0].Partitions[0]
 	if err := kerr.ErrorForCode(ap.ErrorCode); err != nil {
 		return nil, 0, err
+	}
+	for _, a := range ap.AbortedTransactions {
+		aborted[fmt.Sprintf("aborted: producer %d from offset %d\n", a.ProducerID, a.FirstOffset)] = true
 	}
 	raw, next := ap.RecordBatches, from
 	whole := 0
