@@ -41,7 +41,7 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	var flags bench.Flags
 	f := flag.NewFlagSet("engines", flag.ContinueOnError)
-	names := []string{"pwrite+fdatasync", "file+mmap+always"}
+	names := []string{"pwrite+fdatasync", "file+mmap+always", "file+mmap+journal"}
 	for _, s := range engines() {
 		names = append(names, s.Name)
 	}
