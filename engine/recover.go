@@ -342,7 +342,7 @@ func (l *Log) recoverPart(p *part, sealed bool, r *recovery) (whole bool, err er
 	if err := p.seg.Truncate(torn.Pos); err != nil {
 		return false, err
 	}
-	return reserved || sealed && torn.First >= torn.Next, l.survey(p)
+	return reserved || sealed && !r.lacks(*torn), l.survey(p)
 }
 
 // reserveLookBytes is how much of what may be reserved room is looked at. Either

@@ -57,6 +57,10 @@ func (l *Log) proven(r *recovery) int64 {
 	return r.proof
 }
 
+// lacks reports whether records are missing where the damage is: offsets that are
+// due, and that were not deleted.
+func (r *recovery) lacks(d Damage) bool { return d.First < d.Next && d.Next > r.start }
+
 // torn reports whether the bytes at pos, which are no whole batch, can be what a
 // crash makes of those that were not synced: then the log ends there. Else they
 // are damage, and the log goes on behind them. first is the offset that is due.
@@ -65,7 +69,8 @@ func (l *Log) proven(r *recovery) int64 {
 // the sectors; a sector that was not written reads as zeros. So
 //
 //	the last bytes of a segment, and the next
-//	  one goes on at the offset that is due    → torn: room that was reserved
+//	  one goes on at the offset that is due,
+//	  or where the log starts or before        → torn: room that was reserved
 //	below what was proven to be synced         → damage, whatever it looks like
 //	zeros from a sector's start, or from pos,
 //	  up to a sector's end                     → torn: a sector is missing
@@ -81,7 +86,7 @@ func (s *scanner) torn(r *recovery, d Damage, sealed bool) (bool, error) {
 	if bugColdTruncated.made() {
 		return true, nil
 	}
-	if d.First >= d.Next && d.End == s.end {
+	if d.End == s.end && !r.lacks(d) {
 		return true, nil // there was nothing
 	}
 	if d.First < s.l.proven(r) {
