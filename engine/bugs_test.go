@@ -37,7 +37,7 @@ var seenBy = []struct {
 	{bugMarkersEarly, "TestCompactTransactions"},
 	{bugSwapEarly, "TestCompactCrashAfterEveryOperation/design=file[+](none|btree)[+]always[+]time[+]size$"},
 	{bugJournalFreed, "TestJournalCrashAfterEveryOperation"},
-	{bugJournalTorn, "TestJournalCrashAfterEveryOperation"},
+	{bugJournalTorn, "TestJournalDamage"},
 	{bugJournalGhost, "TestJournalCrashAfterEveryOperation"},
 }
 

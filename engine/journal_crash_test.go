@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 
@@ -76,6 +77,10 @@ func (n *neighbours) run() error {
 		func() error { return n.a.truncate(3) },
 		func() error { n.a.epoch++; return n.append(2) },
 		n.tick,
+		// What only the journal has of one log must outlive its files' next use for
+		// the other.
+		func() error { return n.b.append(2) },
+		func() error { return n.a.append(slices.Repeat([]int{1}, 70)...) },
 		func() error { return n.append(12) },
 	)
 }
