@@ -144,9 +144,9 @@ type cleanProgram struct {
 }
 
 func (p *cleanProgram) begin() {
-	p.clock = time.UnixMilli(1_000_000)
+	p.clock.ms.Store(1_000_000)
 	idle := p.next(2)
-	for _, s := range cast(p.next, func() time.Time { return p.clock }) {
+	for _, s := range cast(p.next, p.clock.now) {
 		if s.durable && !s.acked {
 			continue // what these lose in a crash is FuzzLog's
 		}
@@ -173,11 +173,11 @@ func (p *cleanProgram) every(what string, f func(*cleaned) error) {
 }
 
 func (p *cleanProgram) append() {
-	p.clock = p.clock.Add(time.Second)
+	p.clock.pass(time.Second)
 	var all []batch.Record
 	for i := range 1 + p.next(6) {
 		key := p.next(48)
-		r := batch.Record{Timestamp: p.clock.UnixMilli() + int64(i), Key: fmt.Appendf(nil, "%d", key/3)}
+		r := batch.Record{Timestamp: p.clock.now().UnixMilli() + int64(i), Key: fmt.Appendf(nil, "%d", key/3)}
 		if key%3 > 0 {
 			r.Value = fmt.Appendf(nil, "%d/%d", p.texts, i)
 		}
@@ -231,7 +231,7 @@ func (p *cleanProgram) crash() {
 func (p *cleanProgram) step() {
 	switch p.next(cleanOperations + 6) {
 	case cleanCompact:
-		p.clock = p.clock.Add(time.Duration(p.next(12)) * time.Minute)
+		p.clock.pass(time.Duration(p.next(12)) * time.Minute)
 		p.every("compact", func(s *cleaned) error {
 			s.expect()
 			s.store.Compact()

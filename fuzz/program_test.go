@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,7 +44,7 @@ type program struct {
 	at    int
 	model model
 	cast  []*subject
-	clock time.Time // a second for each append
+	clock fakeClock // a second for each append
 	epoch int32
 	// producer is the idempotent one; if nothing is left of it in the log, it is
 	// replaced by a new one.
@@ -75,11 +76,19 @@ func (p *program) failf(s *subject, format string, args ...any) {
 	p.t.Fatalf("%s: %s\nprogram: %q", s.config.Design, fmt.Sprintf(format, args...), p.trace)
 }
 
+// fakeClock is the time of a program. Workers of the stores look at it while the
+// program goes on.
+type fakeClock struct{ ms atomic.Int64 }
+
+func (c *fakeClock) now() time.Time { return time.UnixMilli(c.ms.Load()) }
+
+func (c *fakeClock) pass(d time.Duration) { c.ms.Add(d.Milliseconds()) }
+
 // begin reads the header, and makes the logs.
 func (p *program) begin() {
-	p.clock = time.UnixMilli(1_000_000)
+	p.clock.ms.Store(1_000_000)
 	retention, how := retentions[p.next(len(retentions))], p.next(4)
-	p.cast = cast(p.next, func() time.Time { return p.clock })
+	p.cast = cast(p.next, p.clock.now)
 	for _, s := range p.cast {
 		s.config.Design.Retention, s.config.RetentionAge = retention, retentionAge
 		s.config.Preallocate = how&1 != 0
@@ -166,9 +175,9 @@ func (p *program) step() {
 
 func (p *program) spec() batch.Spec {
 	var records []batch.Record
-	p.clock = p.clock.Add(time.Second)
+	p.clock.pass(time.Second)
 	for i := range 1 + p.next(5) {
-		records = append(records, batch.Record{Timestamp: p.clock.UnixMilli() + int64(i), Value: fmt.Appendf(nil, "%d/%d", p.texts, i)})
+		records = append(records, batch.Record{Timestamp: p.clock.now().UnixMilli() + int64(i), Value: fmt.Appendf(nil, "%d/%d", p.texts, i)})
 	}
 	p.texts++
 	s := batch.Of(records...)
@@ -220,7 +229,7 @@ func (p *program) read() {
 
 // find looks a record up by its time.
 func (p *program) find() {
-	ms := p.clock.UnixMilli() - int64(p.next(256)-8)*500
+	ms := p.clock.now().UnixMilli() - int64(p.next(256)-8)*500
 	want, there := p.model.find(ms)
 	p.each(fmt.Sprintf("find time %d", ms), func(s *subject) error {
 		got, ok, err := s.log.OffsetForTime(ms)
@@ -238,10 +247,10 @@ func (p *program) tick() {
 	retention := p.cast[0].config.Design.Retention
 	start := p.model.start
 	p.each("tick", func(s *subject) error {
-		s.store.Tick(p.clock)
+		s.store.Tick(p.clock.now())
 		to := s.log.Marks().Start
 		start = max(start, to)
-		return p.model.mayDrop(to, retention, s.config, p.clock)
+		return p.model.mayDrop(to, retention, s.config, p.clock.now())
 	})
 	p.each(fmt.Sprintf("trim to %d", start), func(s *subject) error { return s.log.Trim(start) })
 	p.model.trim(start)
