@@ -283,15 +283,26 @@ func (j *journal) settleBehind() {
 }
 
 // crowded reports whether files are to be freed: one more than the last is there,
-// and half of the journal is in use. To begin later is to sync less: what a log
-// syncs for one file serves all those after it, too. j.mu is held.
+// and enough of the journal is in use. To begin late is to sync less, for what a log
+// syncs for one file serves all those after it, too. To begin early is to sync
+// little at a time, between the journal's own syncs, which wait for it: with 64
+// logs that halves the p99. So a log's sync is to be worth syncWorthBytes of
+// journal, between an eighth of the journal and half of it. j.mu is held.
 func (j *journal) crowded() bool {
+	if len(j.mu.files) < 2 {
+		return false
+	}
+	oldest := j.mu.files[0]
 	bytes := int64(0)
 	for _, f := range j.mu.files {
 		bytes += f.size
 	}
-	return len(j.mu.files) > 1 && (bytes > j.bytesMax/2 || j.mu.files[0].old)
+	enough := max(j.bytesMax/8, int64(len(oldest.logs))*syncWorthBytes)
+	return oldest.old || bytes > min(enough, j.bytesMax/2)
 }
+
+// syncWorthBytes is how much of the journal a log's own sync is to be worth.
+const syncWorthBytes = 128 << 10
 
 // settleWorkers is how many logs sync their own files for the journal at once.
 const settleWorkers = 8
