@@ -36,8 +36,8 @@ import (
 // one that makes a file grow. A full file is used again, under the next sequence
 // number, when each log that has something in it has synced its own files past
 // that; see crowded for when that begins. The oldest file comes first, so the
-// journal is at any time an unbroken run of groups, the newest ones. While no file is free, or a tail is large, logs sync
-// their own files as with the policy "always": a journal that does not keep up
+// journal is at any time an unbroken run of groups, the newest ones. While no file
+// is free, or a tail is large, logs sync their own files as with the policy "always": a journal that does not keep up
 // costs time, not memory, not room without bound, and no acknowledgement. A full
 // disk is no more than that either.
 //

@@ -67,8 +67,8 @@ type media struct {
 	noIndex bool        // the disk was too full to open the indexes: take no more
 }
 
-// partUse says who uses a part's files. Its lock is the innermost of all but
-// that of nothing; it is held across no I/O.
+// partUse says who uses a part's files. Its lock is the innermost of all, and held
+// across no I/O.
 type partUse struct {
 	sync.Mutex
 	users  int32

@@ -8,11 +8,8 @@ import (
 	"github.com/bobbin-log/bobbin/segment"
 )
 
-// acquire opens the part's files if they are not open, and keeps them so until
-// release. It fails with segment.ErrClosed once the part was closed: it was
-// trimmed or cut away, or the log was closed.
-func (p *part) acquire() error {
-	u := &p.use
+// lockStill locks u at a moment when nobody opens or closes the files.
+func (u *partUse) lockStill() {
 	u.Lock()
 	for u.moving != nil {
 		moved := u.moving
@@ -20,6 +17,14 @@ func (p *part) acquire() error {
 		<-moved
 		u.Lock()
 	}
+}
+
+// acquire opens the part's files if they are not open, and keeps them so until
+// release. It fails with segment.ErrClosed once the part was closed: it was
+// trimmed or cut away, or the log was closed.
+func (p *part) acquire() error {
+	u := &p.use
+	u.lockStill()
 	if u.closed {
 		u.Unlock()
 		return segment.ErrClosed
@@ -244,13 +249,7 @@ func (p *part) syncIndexes() error {
 // close lets go of the part: its files are closed now, or by the last release.
 func (p *part) close() error {
 	u := &p.use
-	u.Lock()
-	for u.moving != nil {
-		moved := u.moving
-		u.Unlock()
-		<-moved
-		u.Lock()
-	}
+	u.lockStill()
 	first := !u.closed
 	u.closed = true
 	m := p.media

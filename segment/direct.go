@@ -48,8 +48,9 @@ import (
 // are cut, trimmed and given room by the buffered one.
 //
 // What it costs: Seal and Truncate wait for a write and a sync that are under way,
-// for they are one call; so a roll may wait for the device. Reads of bytes that left memory and were not read before go to
-// the device; and an append is copied twice, by us. The way not taken is to write
+// for they are one call; so a roll may wait for the device. Reads of bytes that left
+// memory and were not read before go to the device; and an append is copied twice,
+// by us. The way not taken is to write
 // from the chunks themselves: they would have to begin at blocks, and the last
 // block is written while the next append goes into it.
 type directSegment struct {
