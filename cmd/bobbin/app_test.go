@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,8 +27,18 @@ func runWith(t *testing.T, environ []string, stdin string, args ...string) resul
 	t.Helper()
 	var out, stderr bytes.Buffer
 	a := &app{started: time.Now(), environ: environ, stdin: strings.NewReader(stdin), stdout: &out, stderr: &stderr}
-	code := a.run(t.Context(), args)
+	code := a.run(t.Context(), patient(args))
 	return result{code, out.String(), stderr.String()}
+}
+
+// patient has a command that talks to a broker wait for it however slow the
+// machine is: a test that hangs is ended by go test.
+func patient(args []string) []string {
+	cmd, _, err := (&app{}).root().Find(args)
+	if err != nil || cmd.Flags().Lookup("timeout") == nil {
+		return args
+	}
+	return append(slices.Clip(args), "--timeout=1h")
 }
 
 func run(t *testing.T, args ...string) result { return runWith(t, nil, "", args...) }

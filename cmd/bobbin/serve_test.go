@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/bobbin-log/bobbin/protocol/brokertest"
 )
 
 // process is a broker that runs as a process of its own.
@@ -91,17 +92,6 @@ func (p *process) end(s os.Signal) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// freeAddress is a port that was free a moment ago.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // rest returns all that is logged until the process ends, as one text.
 func (p *process) rest() string {
 	var b strings.Builder
@@ -165,7 +155,7 @@ func TestServe(t *testing.T) {
 // TestServeShowsConfig: what the broker was given is what clients are shown, of
 // itself and as the topics' defaults.
 func TestServeShowsConfig(t *testing.T) {
-	p := startServe(t, "-d", t.TempDir(), "-l", freeAddress(t),
+	p := startServe(t, "-d", t.TempDir(), "-l", "127.0.0.1:0",
 		"--override", "log.retention.ms=12345", "--override", "num.partitions=3", "--override", "auto.create.topics.enable=false")
 	client, err := kgo.NewClient(kgo.SeedBrokers(p.addr))
 	if err != nil {
@@ -252,7 +242,7 @@ func TestServeFirstLines(t *testing.T) {
 // writes to it. Nothing is lost, written twice, or out of order.
 func TestProduceAcrossKills(t *testing.T) {
 	const records, kills, partitions = 100_000, 5, 4
-	dir, addr := t.TempDir(), freeAddress(t)
+	dir, addr := t.TempDir(), brokertest.HoldPort(t)
 	p := startServe(t, "-d", dir, "-l", addr)
 	if r := run(t, "topic", "create", "numbers", "-p", fmt.Sprint(partitions), "-b", addr); r.code != exitOK {
 		t.Fatal(r.stderr)
@@ -273,7 +263,7 @@ func TestProduceAcrossKills(t *testing.T) {
 	go func() {
 		var out, stderr strings.Builder
 		a := &app{started: time.Now(), stdin: input, stdout: &out, stderr: &stderr}
-		code := a.run(t.Context(), []string{"produce", "numbers", "-b", addr, "-o", "json", "-z", "lz4"})
+		code := a.run(t.Context(), patient([]string{"produce", "numbers", "-b", addr, "-o", "json", "-z", "lz4"}))
 		produced <- result{code, out.String(), stderr.String()}
 	}()
 	for range kills {
@@ -319,7 +309,7 @@ func TestProduceAcrossKills(t *testing.T) {
 // TestConsumeAcrossKill: a consumer goes on where it was when the broker is
 // back.
 func TestConsumeAcrossKill(t *testing.T) {
-	dir, addr := t.TempDir(), freeAddress(t)
+	dir, addr := t.TempDir(), brokertest.HoldPort(t)
 	p := startServe(t, "-d", dir, "-l", addr)
 	env := []string{"BOBBIN_BROKERS=" + addr}
 	must(t, env, "", "topic", "create", "numbers")
@@ -329,7 +319,7 @@ func TestConsumeAcrossKill(t *testing.T) {
 	code := make(chan int, 1)
 	go func() {
 		a := &app{started: time.Now(), environ: env, stdin: strings.NewReader(""), stdout: printed, stderr: &stderr}
-		code <- a.run(t.Context(), []string{"consume", "numbers", "-O", "start", "-n", "6"})
+		code <- a.run(t.Context(), patient([]string{"consume", "numbers", "-O", "start", "-n", "6"}))
 		printed.Close()
 	}()
 	lines := bufio.NewScanner(output)

@@ -23,7 +23,6 @@ import (
 	"path"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/bobbin-log/bobbin/engine"
 	"github.com/bobbin-log/bobbin/protocol"
@@ -47,9 +46,6 @@ type Broker struct {
 	cluster string
 }
 
-// startTimeout is how long a broker may take to start.
-const startTimeout = 30 * time.Second
-
 // Start starts a broker and stops it when the test ends.
 func Start(t testing.TB, opts ...Option) *Broker {
 	t.Helper()
@@ -64,6 +60,8 @@ func Start(t testing.TB, opts ...Option) *Broker {
 	}
 	if b.o.piped {
 		b.pipes, b.addr = newPipeListener(), "127.0.0.1:9092"
+	} else {
+		b.addr = HoldPort(t)
 	}
 	t.Cleanup(b.Stop)
 	b.start()
@@ -157,8 +155,6 @@ func (b *Broker) Restart() {
 
 func (b *Broker) start() {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
 	var fs vfs.FS = vfs.OS{}
 	if b.mem != nil {
 		fs = b.mem
@@ -168,7 +164,7 @@ func (b *Broker) start() {
 	}
 	b.files = &countedFS{FS: fs}
 	var err error
-	b.labelled(func() { err = b.open(ctx) })
+	b.labelled(func() { err = b.open(context.Background()) })
 	if err != nil {
 		b.t.Fatalf("starting a broker: %v", err)
 	}
@@ -224,15 +220,7 @@ func (b *Broker) listen() (net.Listener, error) {
 		b.pipes = newPipeListener()
 		return b.pipes, nil
 	}
-	addr := b.addr
-	if addr == "" {
-		addr = "127.0.0.1:0"
-	}
-	l, err := net.Listen("tcp", addr)
-	if err == nil {
-		b.addr = l.Addr().String()
-	}
-	return l, err
+	return net.Listen("tcp", b.addr)
 }
 
 // CreateTopic makes a topic with the given number of partitions and settings,

@@ -3,6 +3,7 @@ package brokertest_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -129,23 +130,62 @@ func (r *reporter) Errorf(format string, args ...any) {
 
 // TestLeak: an Extent that is not released fails the test that left it.
 func TestLeak(t *testing.T) {
-	r := &reporter{TB: t}
-	b := brokertest.Start(r)
-	b.CreateTopic("t", 1)
-	roundTrip(t, b, "t", 1)
-	p, err := b.Node().Partition("t", 0)
-	if err != nil {
-		t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		r := &reporter{TB: t}
+		b := brokertest.Start(r, brokertest.InMemory(), brokertest.Piped())
+		b.CreateTopic("t", 1)
+		roundTrip(t, b, "t", 1)
+		p, err := b.Node().Partition("t", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := p.Read(t.Context(), replication.ReadRequest{MaxBytes: 100, LeaderEpoch: replication.AnyEpoch})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Stop()
+		if len(r.failures) != 1 || !strings.Contains(r.failures[0], "Extent") {
+			t.Errorf("failures: %q", r.failures)
+		}
+		got.Extent.Release()
+	})
+}
+
+// TestHoldPort: a held port can be listened at many times, and nobody gets it who
+// asks for any.
+func TestHoldPort(t *testing.T) {
+	held := brokertest.HoldPort(t)
+	for range 3 {
+		if c, err := net.Dial("tcp", held); err == nil {
+			c.Close()
+			t.Fatal("somebody listens")
+		}
+		l, err := net.Listen("tcp", held)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := net.Dial("tcp", held)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Close() // first, so that the port is left in TIME_WAIT
+		c.Close()
+		l.Close()
 	}
-	got, err := p.Read(t.Context(), replication.ReadRequest{MaxBytes: 100, LeaderEpoch: replication.AnyEpoch})
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if l.Addr().String() == held {
+			t.Fatal("the port was given away")
+		}
 	}
-	b.Stop()
-	if len(r.failures) != 1 || !strings.Contains(r.failures[0], "Extent") {
-		t.Errorf("failures: %q", r.failures)
-	}
-	got.Extent.Release()
 }
 
 func ExampleStart() {

@@ -12,8 +12,9 @@ import (
 	"github.com/bobbin-log/bobbin/segment/vfs"
 )
 
-// leakTimeout is how long the last goroutines may take to end.
-const leakTimeout = 2 * time.Second
+// leakTimeout is how long the last goroutines may take to end. Only who leaks
+// waits for it.
+const leakTimeout = time.Minute
 
 // labelled runs f so that all goroutines that come of it can be told from those
 // of other brokers in the same process.
@@ -31,13 +32,15 @@ func (b *Broker) expectNothingLeft() {
 	if b.o.faulty {
 		return
 	}
-	for waited := time.NewTimer(leakTimeout); ; {
+	waited := time.NewTimer(leakTimeout)
+	defer waited.Stop()
+	for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
 		stacks, open := b.goroutines(), b.files.open.Load()
 		if stacks == "" && open == 0 {
 			return
 		}
 		select {
-		case <-time.After(time.Millisecond):
+		case <-time.After(pause):
 		case <-waited.C:
 			if open != 0 {
 				b.t.Errorf("the stopped broker has %d open files: is an Extent not released?", open)
