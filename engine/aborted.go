@@ -27,6 +27,7 @@ type Aborted struct{ ProducerID, First, Last int64 }
 //
 // Source: Apache Kafka, storage/…/AbortedTxn.java.
 const (
+	abortedVersion     = 0
 	posAbortedProducer = 2
 	posAbortedFirst    = 10
 	posAbortedMarker   = 18
@@ -41,27 +42,23 @@ func parseAborted(e []byte) Aborted {
 // abortedFile is what the .txnindex beside one segment says. It is never written
 // to once it is in Log.aborted.
 type abortedFile struct {
-	base int64
-	raw  []byte
-	err  error // what keeps it from being read
+	base    int64
+	raw     []byte
+	damaged bool // and about to be made anew
 }
 
 // Aborted returns the aborted transactions that may have records in [from, upTo),
 // by the offsets of their markers. With transactions of records [10, 20] and
-// [30, 40], Aborted(15, 30) returns the first. It fails with a *CorruptError where
-// it cannot be known.
-func (l *Log) Aborted(from, upTo int64) ([]Aborted, error) {
+// [30, 40], Aborted(15, 30) returns the first.
+func (l *Log) Aborted(from, upTo int64) []Aborted {
 	files := l.aborted.Load()
 	if files == nil {
-		return nil, nil
+		return nil
 	}
 	var found []Aborted
 	for i, f := range *files {
 		if i+1 < len(*files) && (*files)[i+1].base <= from {
 			continue // its markers lie before that
-		}
-		if f.err != nil {
-			return nil, f.err
 		}
 		for e := f.raw; len(e) > 0; e = e[abortedEntry:] {
 			if a := parseAborted(e); a.Last >= from && a.First < upTo {
@@ -69,13 +66,27 @@ func (l *Log) Aborted(from, upTo int64) ([]Aborted, error) {
 			}
 		}
 	}
-	return found, nil
+	return found
 }
 
-// loadAborted reads the indexes of aborted transactions, which are those that
-// Apache Kafka has left. Entries from the log's end on are of records that are no
+// abortedOf returns the entries that stand beside one segment.
+func (l *Log) abortedOf(base int64) []byte {
+	files := l.aborted.Load()
+	if files == nil {
+		return nil
+	}
+	for _, f := range *files {
+		if f.base == base {
+			return f.raw
+		}
+	}
+	return nil
+}
+
+// loadAborted reads the indexes of aborted transactions, and returns the bases of
+// those that are damaged. Entries from the log's end on are of records that are no
 // more, and must not speak for those that come in their place.
-func (l *Log) loadAborted(names []string) error {
+func (l *Log) loadAborted(names []string) (damaged []int64, err error) {
 	var files []abortedFile
 	for _, name := range names {
 		base, ok := fileOffset(name, suffixAborted)
@@ -83,18 +94,18 @@ func (l *Log) loadAborted(names []string) error {
 			continue
 		}
 		raw, err := l.readAborted(base)
-		var damaged *CorruptError
-		if err != nil && !errors.As(err, &damaged) {
-			return err
+		var bad *CorruptError
+		if err != nil && !errors.As(err, &bad) {
+			return nil, err
 		}
-		if damaged != nil {
-			l.log.Error("index of aborted transactions is damaged: what was committed cannot be told from what was aborted", "log", l.name, "err", err)
+		if bad != nil {
+			l.log.Warn("index of aborted transactions is damaged", "log", l.name, "err", err)
+			damaged = append(damaged, base)
 		}
-		files = append(files, abortedFile{base: base, raw: raw, err: err})
+		files = append(files, abortedFile{base: base, raw: raw, damaged: bad != nil})
 	}
-	slices.SortFunc(files, func(a, b abortedFile) int { return cmp.Compare(a.base, b.base) })
 	l.setAborted(files)
-	return l.cutAborted(l.end.Load())
+	return damaged, l.cutAborted(l.end.Load())
 }
 
 func (l *Log) setAborted(files []abortedFile) {
@@ -102,6 +113,7 @@ func (l *Log) setAborted(files []abortedFile) {
 		l.aborted.Store(nil)
 		return
 	}
+	slices.SortFunc(files, func(a, b abortedFile) int { return cmp.Compare(a.base, b.base) })
 	l.aborted.Store(&files)
 }
 
@@ -116,13 +128,13 @@ func (l *Log) cutAborted(end int64) error {
 	for _, f := range *old {
 		kept := f
 		if f.base >= end {
-			kept.raw, kept.err = nil, nil
+			kept.raw, kept.damaged = nil, false
 		} else {
 			kept.raw = filterAborted(f.raw, func(a Aborted) bool { return a.Last < end })
 		}
 		name := fileName("", f.base, suffixAborted)
 		switch {
-		case len(kept.raw) == 0 && kept.err == nil:
+		case len(kept.raw) == 0 && !kept.damaged:
 			if err := errors.Join(l.remove(fileName(l.dir, f.base, suffixAborted)), l.fs.SyncDir(l.dir)); err != nil {
 				return err
 			}
@@ -157,7 +169,12 @@ func (l *Log) reloadAborted() error {
 	if err != nil {
 		return err
 	}
-	return l.loadAborted(files.names)
+	damaged, err := l.loadAborted(files.names)
+	if err != nil {
+		return err
+	}
+	_, err = l.rebuildAborted(damaged, files.snapshots)
+	return err
 }
 
 // readAborted returns the entries of a part's .txnindex; none if there is no such
@@ -175,8 +192,8 @@ func (l *Log) readAborted(base int64) ([]byte, error) {
 		return nil, &CorruptError{Path: name, Pos: int64(len(raw) / abortedEntry * abortedEntry), Why: fmt.Sprintf("%d bytes are no whole number of entries of %d", len(raw), abortedEntry)}
 	}
 	for pos := 0; pos < len(raw); pos += abortedEntry {
-		if v := binary.BigEndian.Uint16(raw[pos:]); v != 0 {
-			return nil, &CorruptError{Path: name, Pos: int64(pos), Why: fmt.Sprintf("its version is %d, this release reads 0", v)}
+		if v := binary.BigEndian.Uint16(raw[pos:]); v != abortedVersion {
+			return nil, &CorruptError{Path: name, Pos: int64(pos), Why: fmt.Sprintf("its version is %d, this release reads %d", v, abortedVersion)}
 		}
 	}
 	return raw, nil

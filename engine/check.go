@@ -37,7 +37,7 @@ func (l *Log) Check() error {
 		}
 	}
 	m := l.Marks()
-	if m.Start > m.Durable || m.Durable > m.End || m.Start > m.Acked || m.Acked > m.End {
+	if m.Start > m.Durable || m.Durable > m.End || m.Start > m.Acked || m.Acked > m.End || m.Start > m.Undecided || m.Undecided > m.End {
 		found = append(found, fmt.Errorf("%s: marks %+v are out of order", l.name, m))
 	}
 	if next != m.End && l.mu.failed == nil {

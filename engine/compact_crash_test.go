@@ -228,7 +228,7 @@ func leftover(t *testing.T, fs *vfs.Mem) bool {
 }
 
 // listing is the names in the log's directory.
-func listing(t *testing.T, fs *vfs.Mem) (names []string) {
+func listing(t testing.TB, fs *vfs.Mem) (names []string) {
 	t.Helper()
 	entries, err := fs.ReadDir("/data/t-0")
 	if err != nil {

@@ -223,16 +223,17 @@ func (r *round) unreadable(b batch.Batch, err error) error {
 	return &CorruptError{Path: fileName(r.l.dir, r.w.in.p.base, suffixSegment), Pos: r.w.in.pos - b.Size(), Why: err.Error()}
 }
 
-// lastBatches are the last offsets of the last batches of all producers that the
-// log remembers.
-func (l *Log) lastBatches() map[int64]int64 {
+// lastBatches are the last batches of all producers that the log remembers.
+func (l *Log) lastBatches() map[int64]lastBatch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	lasts := make(map[int64]int64, len(l.mu.producers.byID))
+	lasts := make(map[int64]lastBatch, len(l.mu.producers.byID))
 	for id, p := range l.mu.producers.byID {
+		last := lastBatch{offset: -1, epoch: p.epoch}
 		if p.n > 0 {
-			lasts[id] = p.sent[p.n-1].lastOffset
+			last.offset = p.sent[p.n-1].lastOffset
 		}
+		lasts[id] = last
 	}
 	return lasts
 }
@@ -343,11 +344,7 @@ func (r *round) fill(p *part, group []*part) (changed bool, err error) {
 	}
 	var aborted []byte
 	for i, old := range group {
-		entries, err := r.l.readAborted(old.base)
-		if err != nil {
-			return false, err
-		}
-		aborted = append(aborted, entries...)
+		aborted = append(aborted, r.l.abortedOf(old.base)...)
 		if err := r.fillFrom(p, old, emptyFrom(group[i+1:])); err != nil {
 			return false, err
 		}

@@ -16,17 +16,16 @@ import (
 // their transactions.
 //
 // A batch of which nothing stays goes whole, but for two: the last one of a
-// producer, without which its next batch would look like a gap, and the last one
-// of the segment that is written. That one says how far the segment's offsets
+// producer, see [lastBatch], and the last one of the segment that is written. That one says how far the segment's offsets
 // reach, which a start that finds an interrupted swap must know; and so segments
 // follow each other without a gap, as they did.
 type thinner struct {
 	keys    *keyMap
 	upTo    int64 // the keys were read up to here
 	fates   *fates
-	lasts   map[int64]int64 // by producer, the last offset of its last batch
-	now     int64           // in ms
-	horizon int64           // for tombstones that have none yet
+	lasts   map[int64]lastBatch // by producer
+	now     int64               // in ms
+	horizon int64               // for tombstones that have none yet
 	// codec and level are what batches are stored in, if recode is set; else
 	// each keeps its own codec, and its default level.
 	recode bool
@@ -39,6 +38,23 @@ type thinner struct {
 	records, keptRecords int64
 	changed              bool           // something is not as it was
 	markers              map[int64]bool // of aborted transactions, that stay
+}
+
+// lastBatch is what the log knows a producer by. Without it the producer's next
+// batch would look like a gap, or one of an older epoch would be let in. It is the
+// batch of data that ends with offset; where a marker was the last that the
+// producer wrote under its epoch, which a new epoch begins with, offset is -1 and
+// it is the markers of that epoch.
+type lastBatch struct {
+	offset int64
+	epoch  int16
+}
+
+func (l lastBatch) is(b batch.Batch) bool {
+	if l.offset < 0 {
+		return b.IsControl() && b.ProducerEpoch() == l.epoch
+	}
+	return b.LastOffset() == l.offset
 }
 
 // configure takes over what the topic wants.
@@ -74,7 +90,7 @@ func (t *thinner) thin(dst []byte, b batch.Batch, last bool, grow int64) ([]byte
 	if len(t.kept) > 0 {
 		return t.write(dst, b, tombstones && !b.HasDeleteHorizon(), grow), nil
 	}
-	if end, ok := t.lasts[b.ProducerID()]; !last && !(ok && end == b.LastOffset()) {
+	if of, ok := t.lasts[b.ProducerID()]; !last && !(ok && of.is(b)) {
 		t.changed = true
 		return dst, nil
 	}

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"errors"
 	"math"
 	"slices"
 
@@ -46,30 +45,21 @@ func newFates() *fates {
 func (f *fates) learn(l *Log) error {
 	f.known = true
 	for _, p := range *l.view.Load() {
-		if err := f.learnPart(l, p); err != nil {
+		if err := l.replayPart(p, p.base, f.see); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f *fates) learnPart(l *Log, p *part) error {
-	if err := p.acquire(); err != nil {
-		return err
+func (f *fates) see(s *scanner, h batch.Batch) error {
+	if h.IsControl() {
+		return f.decide(s, h)
 	}
-	defer p.release()
-	s := newScanner(l, p)
-	defer s.free()
-	var failed error
-	_, _, err := s.find(p.base, func(h batch.Batch) bool {
-		if h.IsControl() {
-			failed = f.decide(&s, h)
-		} else if _, ok := f.open[h.ProducerID()]; h.IsTransactional() && !ok {
-			f.open[h.ProducerID()] = h.BaseOffset()
-		}
-		return failed != nil
-	})
-	return errors.Join(err, failed)
+	if _, ok := f.open[h.ProducerID()]; h.IsTransactional() && !ok {
+		f.open[h.ProducerID()] = h.BaseOffset()
+	}
+	return nil
 }
 
 // decide notes what the marker with the header h, which s is at, says.

@@ -219,6 +219,7 @@ func (l *Log) restart(to int64) error {
 	}
 	// What is known of epochs and producers is of records that are no more.
 	l.mu.producers, l.mu.snapshots, l.mu.snapshotAt = newProducers(), nil, -1
+	l.decided()
 	l.mu.epochs, l.mu.newEpochs = nil, true
 	files, err := l.list()
 	for _, at := range files.snapshots {

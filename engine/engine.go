@@ -35,7 +35,8 @@ import (
 
 // Marks are the offsets that describe a log at one moment.
 //
-// Invariant: Start <= Durable <= End, Start <= Acked <= End.
+// Invariant: Start <= Durable <= End, Start <= Acked <= End,
+// Start <= Undecided <= End.
 type Marks struct {
 	// Start is the first offset that can be read.
 	Start int64
@@ -44,6 +45,10 @@ type Marks struct {
 	Acked int64
 	// Durable is the offset below which everything survives a loss of power.
 	Durable int64
+	// Undecided is the offset below which all transactions are decided: the first
+	// one's of the oldest that is open, or End. A marker counts as soon as it is
+	// appended.
+	Undecided int64
 	// End is the offset that the next record gets.
 	End int64
 }

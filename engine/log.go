@@ -21,7 +21,8 @@ import (
 // One writer at a time holds mu; readers hold nothing. What they see is
 // published in this order, and read in the opposite one:
 //
-//	append: roll → view, bytes → segment size, End          read: Start, End, view
+//	append: roll → view, bytes → segment size,              read: Start, End,
+//	        undecided, End                                        undecided, view
 //	trim:   Start, view                                     (a part that is missing
 //	cut:    generation, End, view, bytes                     means: look again)
 //
@@ -42,6 +43,9 @@ type Log struct {
 	start   atomic.Int64
 	end     atomic.Int64
 	durable atomic.Int64
+	// undecided is the first offset of the oldest transaction that is open,
+	// math.MaxInt64 if none is.
+	undecided atomic.Int64
 	// generation counts the cuts.
 	generation atomic.Uint64
 	// recovered is the recovery point that was last written down.
@@ -209,6 +213,7 @@ func (l *Log) Marks() Marks {
 	m := Marks{Start: l.start.Load(), Durable: l.durable.Load()}
 	m.End = l.end.Load()
 	m.Durable = min(m.Durable, m.End) // a cut came between the two
+	m.Undecided = min(max(l.undecided.Load(), m.Start), m.End)
 	m.Acked = m.Durable
 	if !l.config.Load().design.sync.AckDurable {
 		m.Acked = m.End
@@ -401,7 +406,7 @@ func (l *Log) addWith(s batch.Set, now time.Time, c *logConfig) error {
 		if l.mu.epochs.assign(b.LeaderEpoch(), b.BaseOffset()) {
 			l.mu.newEpochs = true
 		}
-		l.mu.producers.update(b)
+		l.remember(b)
 		pos += int64(len(b))
 		next = b.NextOffset()
 	}

@@ -42,7 +42,7 @@ func TestAppendReadReopen(t *testing.T) {
 		if l.TopicID() != [16]byte{1, 2, 3} {
 			t.Errorf("topic id is %v", l.TopicID())
 		}
-		if m := l.Marks(); m != (engine.Marks{Start: 0, Acked: end, Durable: end, End: end}) {
+		if m := l.Marks(); m != (engine.Marks{Start: 0, Acked: end, Durable: end, Undecided: end, End: end}) {
 			t.Errorf("marks are %+v, want an end of %d", m, end)
 		}
 		want = fill(t, l, rng, want, 300)

@@ -29,6 +29,12 @@ type producer struct {
 	n    int
 	// seen is the largest timestamp of its last batch, in milliseconds.
 	seen int64
+	// open is the offset of the first record of its transaction that no marker has
+	// ended yet, noTransaction if there is none.
+	open int64
+	// coordinator is the epoch of the coordinator that wrote its last marker, -1 if
+	// there was none.
+	coordinator int32
 }
 
 // sentBatch is one batch as the producer snapshot keeps it.
@@ -79,53 +85,66 @@ func (p *producers) check(b batch.Batch) (old sentBatch, duplicate bool, err err
 			return s, true, nil
 		}
 	}
-	if known.n == 0 {
-		return sentBatch{}, false, nil
+	want := int32(0) // of an epoch that only a marker has told of
+	if known.n > 0 {
+		want = sequenceAdd(known.sent[known.n-1].lastSequence, 1)
 	}
-	if want := sequenceAdd(known.sent[known.n-1].lastSequence, 1); first != want {
+	if first != want {
 		return sentBatch{}, false, fmt.Errorf("producer %d sends sequence %d where %d is due: %w", id, first, want, ErrSequence)
 	}
 	return sentBatch{}, false, nil
 }
 
-// update remembers a batch that is in the log.
+// update remembers a batch of data that is in the log; of a marker see end. A
+// header is enough.
 func (p *producers) update(b batch.Batch) {
 	id := b.ProducerID()
 	if id < 0 || b.IsControl() {
 		return
 	}
-	p.put(id, b.ProducerEpoch(), sentBatch{
+	known := p.of(id, b.ProducerEpoch())
+	known.add(sentBatch{
 		lastSequence: b.LastSequence(),
 		lastOffset:   b.LastOffset(),
 		offsetDelta:  b.LastOffsetDelta(),
 		timestamp:    b.MaxTimestamp(),
 	})
+	if b.IsTransactional() && known.open == noTransaction {
+		known.open = b.BaseOffset()
+	}
 }
 
-func (p *producers) put(id int64, epoch int16, s sentBatch) {
+// of returns what is known of a producer, which is nothing under a new epoch.
+func (p *producers) of(id int64, epoch int16) *producer {
 	known := p.byID[id]
 	if known == nil {
-		known = &producer{epoch: epoch}
+		known = &producer{epoch: epoch, open: noTransaction, coordinator: -1}
 		p.byID[id] = known
 	}
 	if epoch != known.epoch {
 		known.epoch, known.n = epoch, 0
 	}
-	if known.n == rememberedBatches {
-		copy(known.sent[:], known.sent[1:])
-		known.n--
-	}
-	known.sent[known.n] = s
-	known.n++
-	known.seen = s.timestamp
 	p.changed = true
+	return known
 }
 
-// expire forgets the producers that have been silent for longer than age.
+// add remembers one more batch.
+func (p *producer) add(s sentBatch) {
+	if p.n == rememberedBatches {
+		copy(p.sent[:], p.sent[1:])
+		p.n--
+	}
+	p.sent[p.n] = s
+	p.n++
+	p.seen = s.timestamp
+}
+
+// expire forgets the producers that have been silent for longer than age, and
+// have no transaction that is open.
 func (p *producers) expire(now time.Time, age time.Duration) {
 	before := now.Add(-age).UnixMilli()
 	for id, s := range p.byID {
-		if s.seen < before {
+		if s.seen < before && s.open == noTransaction {
 			delete(p.byID, id)
 			p.changed = true
 		}

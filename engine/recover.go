@@ -70,10 +70,16 @@ func (l *Log) load(points recoveryPoints) error {
 			l.log.Error("log ends before what was known to be durable: the disk lost records", "log", l.name, "end", last.next, "durable", r.durable)
 		}
 	}
-	if err := l.loadAborted(files.names); err != nil {
+	doubtful, err := l.loadAborted(files.names)
+	if err != nil {
 		return err
 	}
-	return l.loadState(files.snapshots, r.recoveryPoints)
+	if err := l.loadState(files.snapshots, r.recoveryPoints); err != nil {
+		return err
+	}
+	_, err = l.rebuildAborted(unite(doubtful, r.markers), files.snapshots)
+	l.tellUndecided()
+	return err
 }
 
 // skip lets a log whose end is below its start go on from the start: records
@@ -128,14 +134,17 @@ func (l *Log) loadState(snapshots []int64, r recoveryPoints) error {
 	if slices.Contains(snapshots, at) {
 		l.mu.snapshotAt = at
 	}
-	err = l.replay(min(at, max(r.durable, start)), func(h batch.Batch) {
-		if h.BaseOffset() >= at {
-			l.mu.producers.update(h)
-		}
+	err = l.replay(min(at, max(r.durable, start)), func(s *scanner, h batch.Batch) error {
 		if l.mu.epochs.assign(h.LeaderEpoch(), h.BaseOffset()) {
 			l.mu.newEpochs = true
 		}
+		if h.BaseOffset() < at {
+			return nil
+		}
+		_, _, err := l.mu.producers.observe(s, h)
+		return err
 	})
+	l.decided()
 	if l.mu.epochs.trim(start) {
 		l.mu.newEpochs = true
 	}
@@ -153,11 +162,16 @@ func (l *Log) reloadProducers(end int64) error {
 		return err
 	}
 	l.mu.producers, l.mu.snapshots, l.mu.snapshotAt = p, nil, -1
-	return l.replay(at, func(h batch.Batch) { l.mu.producers.update(h) })
+	err = l.replay(at, func(s *scanner, h batch.Batch) error {
+		_, _, err := l.mu.producers.observe(s, h)
+		return err
+	})
+	l.decided()
+	return err
 }
 
-// replay shows the header of every batch from offset on.
-func (l *Log) replay(from int64, see func(batch.Batch)) error {
+// replay shows the header of every batch from offset on, which the scanner is at.
+func (l *Log) replay(from int64, see func(s *scanner, header batch.Batch) error) error {
 	if from >= l.end.Load() {
 		return nil
 	}
@@ -170,20 +184,21 @@ func (l *Log) replay(from int64, see func(batch.Batch)) error {
 	return nil
 }
 
-func (l *Log) replayPart(p *part, from int64, see func(batch.Batch)) error {
+func (l *Log) replayPart(p *part, from int64, see func(s *scanner, header batch.Batch) error) error {
 	if err := p.acquire(); err != nil {
 		return err
 	}
 	defer p.release()
 	s := newScanner(l, p)
 	defer s.free()
+	var failed error
 	_, _, err := s.find(from, func(h batch.Batch) bool {
 		if h.LastOffset() >= from {
-			see(h)
+			failed = see(&s, h)
 		}
-		return false
+		return failed != nil
 	})
-	return err
+	return errors.Join(err, failed)
 }
 
 // logFiles is what a log's directory holds, and the offsets in the names,
@@ -386,6 +401,7 @@ func (l *Log) check(p *part, sealed bool, r *recovery) (*Damage, error) {
 		if err == nil {
 			size = h.Size()
 			if h.NextOffset() > r.durable {
+				r.pass(p, h)
 				buf, err = s.checked(buf, pos, size)
 			}
 		}

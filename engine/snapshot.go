@@ -20,8 +20,10 @@ import (
 //	6 count   i32
 //	10 entries of 46 bytes:
 //	   0 producerId   i64    8 epoch     i16    10 lastSequence i32   14 lastOffset i64
-//	  22 offsetDelta  i32   26 timestamp i64    34 coordinatorEpoch i32 (-1)
-//	  38 currentTxnFirstOffset i64 (-1)         46 (end)
+//	  22 offsetDelta  i32   26 timestamp i64    34 coordinatorEpoch i32 (-1: none)
+//	  38 currentTxnFirstOffset i64 (-1: none)   46 (end)
+//
+// A producer that is known only by a marker has -1 for lastSequence and lastOffset.
 //
 // Kafka writes one entry for a producer, its last batch, so that after a restart
 // only that one is recognised as a duplicate. We write one entry for each of the
@@ -42,15 +44,19 @@ func encodeSnapshot(p *producers) []byte {
 	count := 0
 	for _, id := range slices.Sorted(maps.Keys(p.byID)) {
 		s := p.byID[id]
-		for _, sent := range s.sent[:s.n] {
+		batches := s.sent[:s.n]
+		if s.n == 0 {
+			batches = []sentBatch{{lastSequence: -1, lastOffset: -1, timestamp: s.seen}}
+		}
+		for _, sent := range batches {
 			b = binary.BigEndian.AppendUint64(b, uint64(id))
 			b = binary.BigEndian.AppendUint16(b, uint16(s.epoch))
 			b = binary.BigEndian.AppendUint32(b, uint32(sent.lastSequence))
 			b = binary.BigEndian.AppendUint64(b, uint64(sent.lastOffset))
 			b = binary.BigEndian.AppendUint32(b, uint32(sent.offsetDelta))
 			b = binary.BigEndian.AppendUint64(b, uint64(sent.timestamp))
-			b = binary.BigEndian.AppendUint32(b, 1<<32-1)
-			b = binary.BigEndian.AppendUint64(b, 1<<64-1)
+			b = binary.BigEndian.AppendUint32(b, uint32(s.coordinator))
+			b = binary.BigEndian.AppendUint64(b, uint64(s.open))
 			count++
 		}
 	}
@@ -85,10 +91,13 @@ func decodeSnapshot(b []byte) (producers, error) {
 			offsetDelta:  int32(binary.BigEndian.Uint32(e[22:])),
 			timestamp:    int64(binary.BigEndian.Uint64(e[26:])),
 		}
-		if sent.lastSequence < 0 || sent.offsetDelta < 0 {
-			continue // Kafka's mark for a producer that has not sent any data
+		known := p.of(int64(binary.BigEndian.Uint64(e)), int16(binary.BigEndian.Uint16(e[8:])))
+		known.seen = sent.timestamp
+		known.coordinator = int32(binary.BigEndian.Uint32(e[34:]))
+		known.open = max(int64(binary.BigEndian.Uint64(e[38:])), noTransaction)
+		if sent.lastSequence >= 0 && sent.offsetDelta >= 0 {
+			known.add(sent)
 		}
-		p.put(int64(binary.BigEndian.Uint64(e)), int16(binary.BigEndian.Uint16(e[8:])), sent)
 	}
 	p.changed = false
 	return p, nil

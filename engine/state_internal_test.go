@@ -83,26 +83,32 @@ func TestSequenceWrapsAround(t *testing.T) {
 
 func TestProducersExpire(t *testing.T) {
 	p := newProducers()
-	p.byID[1] = &producer{seen: 1000}
-	p.byID[2] = &producer{seen: 2000}
+	p.byID[1] = &producer{seen: 1000, open: noTransaction}
+	p.byID[2] = &producer{seen: 2000, open: noTransaction}
+	p.byID[3] = &producer{seen: 1000, open: 7}
 	p.expire(time.UnixMilli(11_000), 10*time.Second)
-	if len(p.byID) != 2 || p.changed {
+	if len(p.byID) != 3 || p.changed {
 		t.Errorf("as old as the bound is not too old: %v", p.byID)
 	}
 	p.expire(time.UnixMilli(11_001), 10*time.Second)
-	if p.byID[1] != nil || p.byID[2] == nil || !p.changed {
-		t.Errorf("left are %v, want 2", p.byID)
+	if p.byID[1] != nil || p.byID[2] == nil || p.byID[3] == nil || !p.changed {
+		t.Errorf("left are %v, want 2, and 3, which has a transaction open", p.byID)
 	}
 }
 
 // The bytes of a snapshot, laid out by hand from Kafka's description.
 func TestSnapshotBytes(t *testing.T) {
 	p := newProducers()
-	p.put(0x0102030405060708, 9, sentBatch{lastSequence: 0x0a0b0c0d, lastOffset: 0x1122, offsetDelta: 3, timestamp: 0x33})
-	p.put(0x0102030405060708, 9, sentBatch{lastSequence: 0x0a0b0c0e, lastOffset: 0x1123, offsetDelta: 0, timestamp: 0x34})
-	const want = "0001" + "7b4671f3" + "00000002" +
-		"0102030405060708" + "0009" + "0a0b0c0d" + "0000000000001122" + "00000003" + "0000000000000033" + "ffffffff" + "ffffffffffffffff" +
-		"0102030405060708" + "0009" + "0a0b0c0e" + "0000000000001123" + "00000000" + "0000000000000034" + "ffffffff" + "ffffffffffffffff"
+	sends := p.of(0x0102030405060708, 9)
+	sends.add(sentBatch{lastSequence: 0x0a0b0c0d, lastOffset: 0x1122, offsetDelta: 3, timestamp: 0x33})
+	sends.add(sentBatch{lastSequence: 0x0a0b0c0e, lastOffset: 0x1123, offsetDelta: 0, timestamp: 0x34})
+	sends.open = 0x111f
+	ended := p.of(0x0102030405060709, 4) // of which only a marker is known
+	ended.seen, ended.coordinator = 0x35, 6
+	const want = "0001" + "4c320631" + "00000003" +
+		"0102030405060708" + "0009" + "0a0b0c0d" + "0000000000001122" + "00000003" + "0000000000000033" + "ffffffff" + "000000000000111f" +
+		"0102030405060708" + "0009" + "0a0b0c0e" + "0000000000001123" + "00000000" + "0000000000000034" + "ffffffff" + "000000000000111f" +
+		"0102030405060709" + "0004" + "ffffffff" + "ffffffffffffffff" + "00000000" + "0000000000000035" + "00000006" + "ffffffffffffffff"
 	raw := encodeSnapshot(&p)
 	if got := hex.EncodeToString(raw); got != want {
 		t.Fatalf("the snapshot is\n%s, want\n%s", got, want)
@@ -111,8 +117,10 @@ func TestSnapshotBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := *again.byID[0x0102030405060708], *p.byID[0x0102030405060708]; got != want {
-		t.Errorf("read back is %+v, want %+v", got, want)
+	for id, want := range p.byID {
+		if got := again.byID[id]; got == nil || *got != *want {
+			t.Errorf("read back is %+v, want %+v", got, want)
+		}
 	}
 	for n := range raw {
 		if _, err := decodeSnapshot(raw[:n]); err == nil {

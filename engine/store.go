@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -301,6 +302,7 @@ func (s *Store) openLog(name string, o LogOptions, load func(*Log) error) (*Log,
 	l.config.Store(s.configs.of(o.Config, r))
 	l.behind.Store(r.sync.AckDurable)
 	l.mu.snapshotAt = -1
+	l.undecided.Store(math.MaxInt64)
 	l.mu.jitter = randomJitter(o.Config.SegmentJitter)
 	err = load(l)
 	if err != nil && l.view.Load() != nil {

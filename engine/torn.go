@@ -14,6 +14,16 @@ type recovery struct {
 	appended int64
 	proof    int64    // see proven; -1: not looked up yet
 	damage   []Damage // what the quarantine file says
+	// markers are the bases of the parts that have transactions' markers past the
+	// recovery point: what was written beside them may be lost.
+	markers []int64
+}
+
+// pass notes a batch past the recovery point.
+func (r *recovery) pass(p *part, h batch.Batch) {
+	if h.IsControl() && !slices.Contains(r.markers, p.base) {
+		r.markers = append(r.markers, p.base)
+	}
 }
 
 func (l *Log) newRecovery(r recoveryPoints, files logFiles) *recovery {

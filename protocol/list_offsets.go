@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"github.com/bobbin-log/bobbin/engine"
 	"github.com/bobbin-log/bobbin/protocol/wire"
 	"github.com/bobbin-log/bobbin/replication"
 	"github.com/bobbin-log/bobbin/segment/batch"
@@ -70,14 +71,14 @@ func (s *Server) listOffsets(r *request, q *wire.ListOffsetsRequest) *wire.ListO
 				out.ErrorCode = codeInvalidRequest
 				continue
 			}
-			s.listOffset(r, t.Name, &t.Partitions[j], out)
+			s.listOffset(r, t.Name, q.IsolationLevel == isolationCommitted, &t.Partitions[j], out)
 		}
 	}
 	return a
 }
 
 // listOffset answers for one partition.
-func (s *Server) listOffset(r *request, topic string, q *wire.ListOffsetsRequestListOffsetsPartition, out *wire.ListOffsetsResponseListOffsetsPartitionResponse) {
+func (s *Server) listOffset(r *request, topic string, committed bool, q *wire.ListOffsetsRequestListOffsetsPartition, out *wire.ListOffsetsResponseListOffsetsPartitionResponse) {
 	since, special := specialSince(q.Timestamp)
 	if q.Timestamp < 0 && (!special || r.version() < since) {
 		out.ErrorCode = codeUnsupportedVersion
@@ -88,7 +89,7 @@ func (s *Server) listOffset(r *request, topic string, q *wire.ListOffsetsRequest
 		err = p.CheckEpoch(q.CurrentLeaderEpoch)
 	}
 	if err == nil {
-		err = s.findOffset(r, p, q.Timestamp, out)
+		err = s.findOffset(r, p, q.Timestamp, committed, out)
 	}
 	if err != nil {
 		out.ErrorCode = codeOf(err)
@@ -102,16 +103,22 @@ func (s *Server) listOffset(r *request, topic string, q *wire.ListOffsetsRequest
 	}
 }
 
-func (s *Server) findOffset(r *request, p *replication.Partition, timestamp int64, out *wire.ListOffsetsResponseListOffsetsPartitionResponse) error {
+// findOffset answers for a partition. What the client could not fetch, by its
+// isolation level, it does not find.
+func (s *Server) findOffset(r *request, p *replication.Partition, timestamp int64, committed bool, out *wire.ListOffsetsResponseListOffsetsPartitionResponse) error {
 	log, err := p.Log()
 	if err != nil {
 		return err
 	}
+	end := p.HighWatermark()
+	if committed {
+		end = p.LastStable()
+	}
+	var pos engine.Position
+	var ok bool
 	switch timestamp {
 	case latestOffset:
-		// The last stable offset is the high watermark as long as there are no
-		// transactions: both isolation levels see the same.
-		out.Offset, out.LeaderEpoch = p.HighWatermark(), p.LeaderEpoch()
+		out.Offset, out.LeaderEpoch = end, p.LeaderEpoch()
 		return nil
 	case earliestOffset, earliestLocalOffset:
 		out.Offset = log.Marks().Start
@@ -121,14 +128,11 @@ func (s *Server) findOffset(r *request, p *replication.Partition, timestamp int6
 	case latestTieredOffset, earliestPendingTiers:
 		return nil // there is no remote storage: -1
 	case newestTimestamp:
-		pos, ok, err := log.NewestTime()
-		if err == nil && ok {
-			out.Offset, out.Timestamp, out.LeaderEpoch = pos.Offset, pos.Timestamp, pos.Epoch
-		}
-		return err
+		pos, ok, err = log.NewestTime()
+	default:
+		pos, ok, err = log.OffsetForTime(timestamp)
 	}
-	pos, ok, err := log.OffsetForTime(timestamp)
-	if err == nil && ok {
+	if err == nil && ok && pos.Offset < end {
 		out.Offset, out.Timestamp, out.LeaderEpoch = pos.Offset, pos.Timestamp, pos.Epoch
 	}
 	return err

@@ -264,8 +264,16 @@ func (p *Partition) HighWatermark() int64 {
 	return p.mark.Load()
 }
 
-// LastStable is the offset below which every transaction is decided.
-func (p *Partition) LastStable() int64 { return p.HighWatermark() }
+// LastStable is the offset below which consumers of committed data see records: the
+// high watermark, or the first offset of a transaction that is open. Of a partition
+// that is cold it is not known, and the high watermark is returned.
+func (p *Partition) LastStable() int64 {
+	if o := p.open.Load(); o != nil {
+		m := o.log.Marks()
+		return min(m.Acked, m.Undecided)
+	}
+	return p.mark.Load()
+}
 
 // Changed returns a channel that is closed at the next change of the high
 // watermark or the log's start, when the partition goes away, and now and then
@@ -367,22 +375,23 @@ func (p *Partition) Read(ctx context.Context, r ReadRequest) (ReadResult, error)
 
 func (p *Partition) read(ctx context.Context, l *engine.Log, r ReadRequest) (ReadResult, error) {
 	m := l.Marks()
-	result := ReadResult{HighWatermark: m.Acked, LastStable: m.Acked, LogStart: m.Start}
-	if r.From >= m.Acked && r.From <= m.End && r.From >= m.Start {
+	result := ReadResult{HighWatermark: m.Acked, LastStable: min(m.Acked, m.Undecided), LogStart: m.Start}
+	upTo := result.HighWatermark
+	if r.Committed {
+		upTo = result.LastStable
+	}
+	if r.From >= upTo && r.From <= m.End && r.From >= m.Start {
 		return result, p.gone()
 	}
 	var err error
 	result.Extent, err = l.Read(ctx, engine.Read{
-		From: r.From, UpTo: m.Acked, MaxBytes: r.MaxBytes, AtLeastOne: r.AtLeastOne,
+		From: r.From, UpTo: upTo, MaxBytes: r.MaxBytes, AtLeastOne: r.AtLeastOne,
 	})
-	if err == nil && r.Committed && result.Extent.Len() > 0 {
-		if result.Aborted, err = l.Aborted(r.From, result.LastStable); err != nil {
-			result.Extent.Release()
-			result.Extent = segment.Extent{}
-		}
-	}
 	if err != nil {
 		return result, p.explain(err)
+	}
+	if r.Committed && result.Extent.Len() > 0 {
+		result.Aborted = l.Aborted(r.From, result.LastStable)
 	}
 	return result, nil
 }

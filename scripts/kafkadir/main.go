@@ -3,6 +3,7 @@
 //
 //	kafkadir fill BOOTSTRAP          topics of every codec, transactions, a compacted one, several segments each
 //	kafkadir more BOOTSTRAP SEED     a few more records for each of them
+//	kafkadir open BOOTSTRAP ID       begins a transaction in each partition, and never ends it
 //	kafkadir serve BOOTSTRAP DIR     writes DIR/«topic»-«partition», the bytes of all batches, and DIR/topics
 package main
 
@@ -45,10 +46,12 @@ func run(args []string) error {
 			return err
 		}
 		return more(ctx, args[1], seed)
+	case len(args) == 3 && args[0] == "open":
+		return leaveOpen(ctx, args[1], args[2])
 	case len(args) == 3 && args[0] == "serve":
 		return serve(ctx, args[1], args[2])
 	}
-	return fmt.Errorf("usage: kafkadir fill BOOTSTRAP | more BOOTSTRAP SEED | serve BOOTSTRAP DIR")
+	return fmt.Errorf("usage: kafkadir fill BOOTSTRAP | more BOOTSTRAP SEED | open BOOTSTRAP ID | serve BOOTSTRAP DIR")
 }
 
 // codecs are the topics that have only one, by its name.
@@ -158,6 +161,24 @@ func transactions(ctx context.Context, bootstrap string, rng *rand.Rand) error {
 	return nil
 }
 
+// leaveOpen begins a transaction that nobody ends before its time is over, which is long, and puts other records behind
+// it, also of a transaction that commits.
+func leaveOpen(ctx context.Context, bootstrap, id string) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.TransactionalID(id), kgo.TransactionTimeout(14*time.Minute), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := client.BeginTransaction(); err != nil {
+		return err
+	}
+	rng := rand.New(rand.NewPCG(7, 7))
+	if err := client.ProduceSync(ctx, records("transactions", rng, 50, 500)...).FirstErr(); err != nil {
+		return err
+	}
+	return transactions(ctx, bootstrap, rng)
+}
+
 // serve writes down what the broker has.
 func serve(ctx context.Context, bootstrap, dir string) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap))
@@ -205,18 +226,29 @@ func servePartition(ctx context.Context, client *kgo.Client, t kadm.TopicDetail,
 		return err
 	}
 	first, _ := start.Lookup(t.Topic, p.Partition)
-	out := []byte(fmt.Sprintf("start %d\n", first.Offset))
+	committed, err := kadm.NewClient(client).ListCommittedOffsets(ctx, t.Topic)
+	if err != nil {
+		return err
+	}
+	stable, _ := committed.Lookup(t.Topic, p.Partition)
+	out := []byte(fmt.Sprintf("start %d, last stable %d\n", first.Offset, stable.Offset))
 	aborted := map[string]bool{}
-	for from := first.Offset; ; {
-		raw, next, err := fetch(ctx, client, t, p, from, aborted)
-		if err != nil {
-			return err
+	for isolation := range int8(2) { // all, and what consumers of committed data see of it
+		n := 0
+		for from := first.Offset; ; {
+			got, err := fetch(ctx, client, t, p, from, isolation, aborted)
+			if err != nil {
+				return err
+			}
+			if isolation == 0 {
+				out = append(out, got.raw...)
+			}
+			if n += len(got.raw); got.next == from {
+				out = append(out, fmt.Sprintf("isolation %d: %d bytes up to offset %d, last stable %d\n", isolation, n, from, got.stable)...)
+				break
+			}
+			from = got.next
 		}
-		if next == from {
-			break
-		}
-		out = append(out, raw...)
-		from = next
 	}
 	for _, a := range slices.Sorted(maps.Keys(aborted)) {
 		out = append(out, a...)
@@ -224,11 +256,17 @@ func servePartition(ctx context.Context, client *kgo.Client, t kadm.TopicDetail,
 	return os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%d", t.Topic, p.Partition)), out, 0o666)
 }
 
-// fetch returns whole batches, and the offset behind them, and adds the transactions
-// of which a consumer that reads what was committed is told that they were aborted.
-func fetch(ctx context.Context, client *kgo.Client, t kadm.TopicDetail, p kadm.PartitionDetail, from int64, aborted map[string]bool) ([]byte, int64, error) {
+// fetched is whole batches, the offset behind them, and the last stable offset.
+type fetched struct {
+	raw          []byte
+	next, stable int64
+}
+
+// fetch reads from an offset on, and adds the transactions of which a consumer that
+// reads what was committed is told that they were aborted.
+func fetch(ctx context.Context, client *kgo.Client, t kadm.TopicDetail, p kadm.PartitionDetail, from int64, isolation int8, aborted map[string]bool) (fetched, error) {
 	q := kmsg.NewPtrFetchRequest()
-	q.MaxBytes, q.MaxWaitMillis, q.IsolationLevel = 4<<20, 10, 1
+	q.MaxBytes, q.MaxWaitMillis, q.IsolationLevel = 4<<20, 10, isolation
 	qt := kmsg.NewFetchRequestTopic()
 	qt.Topic, qt.TopicID = t.Topic, [16]byte(t.ID)
 	qp := kmsg.NewFetchRequestTopicPartition()
@@ -237,14 +275,14 @@ func fetch(ctx context.Context, client *kgo.Client, t kadm.TopicDetail, p kadm.P
 	q.Topics = append(q.Topics, qt)
 	a, err := q.RequestWith(ctx, client.Broker(int(p.Leader)))
 	if err != nil {
-		return nil, 0, err
+		return fetched{}, err
 	}
 	if len(a.Topics) == 0 || len(a.Topics[0].Partitions) == 0 {
-		return nil, from, kerr.ErrorForCode(a.ErrorCode)
+		return fetched{next: from}, kerr.ErrorForCode(a.ErrorCode)
 	}
 	ap := a.Topics[0].Partitions[0]
 	if err := kerr.ErrorForCode(ap.ErrorCode); err != nil {
-		return nil, 0, err
+		return fetched{}, err
 	}
 	for _, a := range ap.AbortedTransactions {
 		aborted[fmt.Sprintf("aborted: producer %d from offset %d\n", a.ProducerID, a.FirstOffset)] = true
@@ -258,10 +296,10 @@ func fetch(ctx context.Context, client *kgo.Client, t kadm.TopicDetail, p kadm.P
 			break
 		}
 		if err := b.ReadFrom(rest[:size]); err != nil {
-			return nil, 0, err
+			return fetched{}, err
 		}
 		whole += size
 		next = b.FirstOffset + int64(b.LastOffsetDelta) + 1
 	}
-	return raw[:whole], next, nil
+	return fetched{raw[:whole], next, ap.LastStableOffset}, nil
 }

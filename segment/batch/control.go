@@ -2,6 +2,7 @@ package batch
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -51,4 +52,22 @@ func Marker(t ControlType, coordinatorEpoch int32, ms int64) Record {
 	key := binary.BigEndian.AppendUint16([]byte{0, 0}, uint16(t))
 	value := binary.BigEndian.AppendUint32([]byte{0, 0}, uint32(coordinatorEpoch))
 	return Record{Timestamp: ms, Key: key, Value: value}
+}
+
+// markerValueSize is that of a marker's value, version and epoch.
+const markerValueSize = 6
+
+// CoordinatorEpoch returns the epoch of the coordinator that wrote a marker: a
+// control batch with a record, of type Abort or Commit.
+func (b Batch) CoordinatorEpoch() (int32, error) {
+	for r, err := range b.Records(0) {
+		if err != nil {
+			return 0, err
+		}
+		if len(r.Value) < markerValueSize {
+			return 0, recordError(0, fmt.Errorf("a marker's value has %d bytes, not %d", len(r.Value), markerValueSize))
+		}
+		return int32(binary.BigEndian.Uint32(r.Value[2:])), nil
+	}
+	return 0, recordError(0, errors.New("a marker without a record"))
 }

@@ -1,0 +1,288 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/bobbin-log/bobbin/segment/batch"
+	"github.com/bobbin-log/bobbin/segment/vfs"
+)
+
+// Transactions in a log. A producer's transaction begins with its first batch that
+// says so, and is open until a marker follows: a control batch that says whether
+// it was committed or aborted. Of offsets
+//
+//	10 data of 1 │ 11 data of 2 │ 12 commit of 1 │ 13 data of 1 │ 14 abort of 2
+//
+// the first undecided one is 10, 10, 11, 11 and 13 after each of them. Consumers of
+// committed data are not shown what is undecided, see [Marks], and are told which
+// transactions were aborted, see [Log.Aborted].
+//
+// All of it is learnt from the batches. Beside them stand two helps: the producer
+// snapshots say which transactions were open at an offset, so that a start need
+// not read what lies before it; and the .txnindex files say which were aborted.
+// A snapshot has a checksum. A .txnindex has none, and is made anew from its
+// segment where it is damaged, or where a crash may have taken entries that the
+// log's end has markers for.
+//
+// No release of this broker writes transactions yet: those that there are are
+// Apache Kafka's, in directories that it has left. One that was open then stays
+// so, until Kafka is started on the directory and its coordinator ends it.
+
+// noTransaction is the first offset of a transaction that is not there.
+const noTransaction int64 = -1
+
+// transaction is one that a marker has ended.
+type transaction struct {
+	Aborted
+	aborted bool
+	// stable is the last stable offset that this marker leaves, or would leave if
+	// all before it were decided too: what Kafka's index has with an entry.
+	stable int64
+}
+
+// end remembers a marker, which is whole, and returns the transaction that it
+// ends; ok is false if there was none in the log.
+func (p *producers) end(b batch.Batch) (t transaction, ok bool, err error) {
+	id := b.ProducerID()
+	how, ok, err := b.Control()
+	if err != nil || id < 0 {
+		return t, false, err
+	}
+	if !ok {
+		// Compaction has emptied it: all that it still says is the epoch.
+		if known := p.byID[id]; known == nil || known.epoch < b.ProducerEpoch() {
+			p.of(id, b.ProducerEpoch()).seen = b.MaxTimestamp()
+		}
+		return t, false, nil
+	}
+	if how != batch.Abort && how != batch.Commit {
+		return t, false, nil
+	}
+	coordinator, err := b.CoordinatorEpoch()
+	if err != nil {
+		return t, false, err
+	}
+	known := p.of(id, b.ProducerEpoch())
+	first := known.open
+	known.open, known.coordinator, known.seen = noTransaction, coordinator, b.MaxTimestamp()
+	if first == noTransaction {
+		return t, false, nil
+	}
+	t = transaction{Aborted: Aborted{ProducerID: id, First: first, Last: b.BaseOffset()}, aborted: how == batch.Abort}
+	t.stable = min(p.undecided(), b.NextOffset())
+	return t, true, nil
+}
+
+// undecided is the first offset of the oldest transaction that is open;
+// math.MaxInt64 if none is.
+func (p *producers) undecided() int64 {
+	first := int64(math.MaxInt64)
+	for _, known := range p.byID {
+		if known.open != noTransaction {
+			first = min(first, known.open)
+		}
+	}
+	return first
+}
+
+// observe remembers the batch that s is at, by its header, and returns the
+// transaction that it ends. A marker that cannot be read ends none: consumers of
+// committed data then wait in front of what nobody can decide.
+func (p *producers) observe(s *scanner, h batch.Batch) (t transaction, ok bool, err error) {
+	if !h.IsControl() {
+		p.update(h)
+		return t, false, nil
+	}
+	offset := h.BaseOffset()
+	b, err := s.whole(s.at, h.Size())
+	if err == nil {
+		t, ok, err = p.end(b)
+		if err != nil {
+			err = s.corrupt(s.at, err.Error())
+		}
+	}
+	var damaged *CorruptError
+	if errors.As(err, &damaged) {
+		s.l.log.Error("a transaction's marker is damaged: what it decides stays undecided", "log", s.l.name, "offset", offset, "err", err)
+		err = nil
+	}
+	return t, ok, err
+}
+
+// remember notes a batch that was appended. Log.mu is held, and the log's end is
+// not published yet: nobody reads a transaction that he takes to be decided.
+func (l *Log) remember(b batch.Batch) {
+	if b.IsControl() {
+		if _, ok, err := l.mu.producers.end(b); ok && err == nil {
+			l.decided()
+		}
+		return
+	}
+	l.mu.producers.update(b)
+	if b.IsTransactional() && b.ProducerID() >= 0 {
+		l.undecided.Store(min(l.undecided.Load(), l.mu.producers.byID[b.ProducerID()].open))
+	}
+}
+
+// decided publishes how far all transactions are decided. Log.mu is held, or the
+// log is being opened.
+func (l *Log) decided() { l.undecided.Store(l.mu.producers.undecided()) }
+
+// tellUndecided says, once when a log is opened, what consumers of committed data
+// will miss, and what to do.
+func (l *Log) tellUndecided() {
+	if first := l.undecided.Load(); first != math.MaxInt64 {
+		l.log.Warn("a transaction is open: consumers of committed data get nothing from its first record on, until Apache Kafka is started on the directory and ends it",
+			"log", l.name, "offset", first)
+	}
+}
+
+// RebuildAborted holds the indexes of aborted transactions against the markers in
+// the log, makes those anew that say something else, and returns how many there
+// were. It reads the headers of the whole log.
+func (l *Log) RebuildAborted() (int, error) {
+	l.cutting.Lock()
+	defer l.cutting.Unlock()
+	if err := l.open(); err != nil {
+		return 0, err
+	}
+	files, err := l.list()
+	if err != nil {
+		return 0, err
+	}
+	var bases []int64
+	for _, p := range *l.view.Load() {
+		bases = append(bases, p.base)
+	}
+	return l.rebuildAborted(bases, files.snapshots)
+}
+
+// rebuildAborted makes the indexes of aborted transactions anew of the parts with
+// these bases, ascending, where they say something else than the markers, and
+// returns how many that were. What lies between the parts is read on the way.
+func (l *Log) rebuildAborted(bases, snapshots []int64) (changed int, err error) {
+	if len(bases) == 0 || !l.config.Load().design.segment.Durable {
+		return 0, nil
+	}
+	known, from, err := l.producersBefore(bases[0], snapshots)
+	if err != nil {
+		return 0, err
+	}
+	ended := map[int64]int64{} // the last marker of each producer on the way
+	for _, p := range *l.view.Load() {
+		if p.base > bases[len(bases)-1] {
+			break
+		}
+		old, entries := l.abortedOf(p.base), []byte(nil)
+		err := l.replayPart(p, max(from, p.base), func(s *scanner, h batch.Batch) error {
+			t, ok, err := known.observe(s, h)
+			if ok && t.aborted {
+				entries = append(entries, t.entry(old, ended)...)
+			}
+			if ok {
+				ended[t.ProducerID] = t.Last
+			}
+			return err
+		})
+		if err != nil {
+			return changed, err
+		}
+		if !slices.Contains(bases, p.base) {
+			continue
+		}
+		replaced, err := l.replaceAborted(p.base, entries)
+		if err != nil {
+			return changed, err
+		}
+		if replaced {
+			changed++
+		}
+	}
+	return changed, nil
+}
+
+// producersBefore is what was known of producers at an offset at which a part
+// begins, or an earlier time and its offset.
+func (l *Log) producersBefore(base int64, snapshots []int64) (producers, int64, error) {
+	first := (*l.view.Load())[0].base
+	for _, at := range slices.Backward(snapshots) {
+		if at > base || at < first {
+			continue
+		}
+		raw, err := readFile(l.fs, fileName(l.dir, at, suffixSnapshot))
+		if err != nil {
+			continue // it went meanwhile, or the one before does as well
+		}
+		if p, err := decodeSnapshot(raw); err == nil {
+			return p, at, nil
+		}
+	}
+	return newProducers(), first, nil
+}
+
+// replaceAborted lets the index of aborted transactions of a part have these
+// entries, and reports whether it had others.
+func (l *Log) replaceAborted(base int64, entries []byte) (bool, error) {
+	var old abortedFile
+	var files []abortedFile
+	if all := l.aborted.Load(); all != nil {
+		for _, f := range *all {
+			if f.base == base {
+				old = f
+			} else {
+				files = append(files, f)
+			}
+		}
+	}
+	if bytes.Equal(old.raw, entries) && !old.damaged {
+		return false, nil
+	}
+	l.log.Warn("index of aborted transactions made anew from the log", "log", l.name, "segment", base, "entries", len(entries)/abortedEntry)
+	if len(entries) > 0 {
+		files = append(files, abortedFile{base: base, raw: entries})
+	}
+	l.setAborted(files)
+	name := fileName("", base, suffixAborted)
+	if len(entries) == 0 {
+		return true, errors.Join(l.remove(fileName(l.dir, base, suffixAborted)), l.fs.SyncDir(l.dir))
+	}
+	err := vfs.ReplaceFile(l.fs, l.dir, name, entries)
+	if errors.Is(err, vfs.ErrNoSpace) {
+		l.log.Warn("no room for an index of aborted transactions: the next start makes it again", "log", l.name, "segment", base)
+		err = nil
+	}
+	if err != nil {
+		return true, fmt.Errorf("%s: %w", name, err)
+	}
+	return true, nil
+}
+
+// entry is that of an aborted transaction in the index: the one that is there, if it
+// is about this transaction. It may say that it began earlier than the log does,
+// of which compaction or retention has taken the beginning, but not before another
+// one of the producer had ended.
+func (t transaction) entry(old []byte, ended map[int64]int64) []byte {
+	for e := old; len(e) > 0; e = e[abortedEntry:] {
+		before, ok := ended[t.ProducerID]
+		if a := parseAborted(e); a.ProducerID == t.ProducerID && a.Last == t.Last && a.First <= t.First && (!ok || a.First > before) {
+			return e[:abortedEntry]
+		}
+	}
+	entry := binary.BigEndian.AppendUint16(nil, abortedVersion)
+	for _, n := range []int64{t.ProducerID, t.First, t.Last, t.stable} {
+		entry = binary.BigEndian.AppendUint64(entry, uint64(n))
+	}
+	return entry
+}
+
+// unite returns what is in either of two lists of bases, ascending.
+func unite(a, b []int64) []int64 {
+	all := append(slices.Clone(a), b...)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
