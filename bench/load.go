@@ -44,8 +44,13 @@ func newLoad(e Engine, w Work, batch []byte) *load {
 }
 
 // drive runs the writers for d, or until limit appends were begun. It returns
-// the first error that one of them met.
+// the first error that one of them met. In a closed loop each writer appends at
+// least once, even if the time is over before it has had a processor: a turn
+// without an append has no figures.
 func (l *load) drive(ctx context.Context, d time.Duration, limit int64) (tally, error) {
+	if d <= 0 {
+		return tally{latency: newHistogram()}, nil
+	}
 	ctx, l.stop = context.WithCancelCause(ctx)
 	defer l.stop(nil)
 	l.left.Store(limit)
@@ -76,7 +81,8 @@ func (l *load) write(ctx context.Context, i int) tally {
 	due := newSchedule(l.work, i, l.begun)
 	for ctx.Err() == nil {
 		at := due.wait(ctx, l.end)
-		if ctx.Err() != nil || !at.Before(l.end) || l.left.Add(-1) < 0 {
+		over := !at.Before(l.end) && (t.appends > 0 || l.work.Rate > 0)
+		if ctx.Err() != nil || over || l.left.Add(-1) < 0 {
 			break
 		}
 		if err := l.engine.Append(l.next[i], batch); err != nil {

@@ -198,14 +198,12 @@ func (f franz) longPoll() error {
 		if got := c.PollFetches(short); got.NumRecords() != 0 {
 			return fmt.Errorf("%d records in an empty topic", got.NumRecords())
 		}
-		start := time.Now()
 		if err := c.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: []byte("v")}).FirstErr(); err != nil {
 			return err
 		}
-		got := c.PollFetches(ctx)
-		if took := time.Since(start); got.NumRecords() != 1 || took > 3*time.Second {
-			return fmt.Errorf("%d records after %v: %w", got.NumRecords(), took, got.Err())
+		if got := c.PollFetches(ctx); got.NumRecords() != 1 { // long before the broker would have to answer
+			return fmt.Errorf("%d records: %w", got.NumRecords(), got.Err())
 		}
 		return nil
-	}, kgo.FetchMaxWait(5*time.Second))
+	}, kgo.FetchMaxWait(2*stepTimeout))
 }
