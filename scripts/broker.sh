@@ -22,13 +22,13 @@ free_port() {
 build_bobbin() { (cd "$repo" && CGO_ENABLED=0 go build -o "$1" ./cmd/bobbin); }
 
 # start_broker BINARY PORT DATA_DIR LOG_FILE [ARG…] starts a broker, sets broker_pid and returns once it is listening.
-# It does not return for a broker that ends or is not there after 60 seconds.
+# It does not return for a broker that ends or is not there after five minutes.
 start_broker() {
 	local binary=$1 port=$2 data=$3 log=$4
 	shift 4
 	"$binary" serve --override "listeners=PLAINTEXT://127.0.0.1:$port" --override "log.dirs=$data" "$@" >>"$log" 2>&1 </dev/null &
 	broker_pid=$!
-	wait_listening 127.0.0.1 "$port" "$broker_pid" 60 || { echo "the broker did not start; its last words:" >&2; tail -n 20 "$log" >&2; exit 1; }
+	wait_listening 127.0.0.1 "$port" "$broker_pid" 300 || { echo "the broker did not start; its last words:" >&2; tail -n 20 "$log" >&2; exit 1; }
 }
 
 # wait_listening HOST PORT PID SECONDS waits until a process accepts connections.
@@ -40,9 +40,9 @@ wait_listening() {
 	done
 }
 
-# end_process SIGNAL PID ends a child and waits for it: 30 seconds at most, then it is killed and 1 returned.
+# end_process SIGNAL PID ends a child and waits for it: two minutes at most, then it is killed and 1 returned.
 end_process() {
-	local end=$((SECONDS + 30)) status=0
+	local end=$((SECONDS + 120)) status=0
 	kill "-$1" "$2" 2>/dev/null || return 0
 	{ # bash reports a killed child whenever it notices
 		while kill -0 "$2"; do

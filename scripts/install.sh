@@ -18,9 +18,12 @@ require() {
 	[ ${#missing[@]} -eq 0 ] || { echo "missing: ${missing[*]} (Go 1.26, a JDK of 17 or newer, Maven, Node and Python 3 are needed)" >&2; exit 2; }
 }
 
+# again COMMAND…: runs it, and up to twice more if it fails: registries have bad moments.
+again() { "$@" || { sleep 5 && "$@"; } || { sleep 20 && "$@"; }; }
+
 install_kcat() {
 	command -v kcat >/dev/null && return
-	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends kcat; } >&2 </dev/null
+	{ again apt-get update -qq && DEBIAN_FRONTEND=noninteractive again apt-get install -y -qq --no-install-recommends kcat; } >&2 </dev/null
 }
 
 # install_confluent sets $python to an interpreter that has confluent-kafka.
@@ -30,7 +33,7 @@ install_confluent() {
 	[ -e "$dir/ready" ] && return
 	rm -rf "$dir"
 	python3 -m venv "$dir" >&2
-	"$dir/bin/pip" install --quiet --disable-pip-version-check "confluent-kafka==$confluent_version" >&2
+	again "$dir/bin/pip" install --quiet --disable-pip-version-check "confluent-kafka==$confluent_version" >&2
 	touch "$dir/ready"
 }
 
@@ -41,7 +44,7 @@ install_kafkajs() {
 	[ -e "$dir/ready" ] && return
 	rm -rf "$dir"
 	mkdir -p "$dir"
-	npm install --prefix "$dir" --silent --no-audit --no-fund --ignore-scripts \
+	again npm install --prefix "$dir" --silent --no-audit --no-fund --ignore-scripts \
 		"kafkajs@$kafkajs_version" kafkajs-snappy@1.1.0 lz4js@0.2.0 zstd-codec@0.1.5 >&2 </dev/null
 	touch "$dir/ready"
 }
@@ -66,7 +69,7 @@ jars() {
 		echo '</dependencies></project>'
 	} >"$dir.pom.xml"
 	rm -rf "$dir.part"
-	mvn -B -q -Dstyle.color=never -f "$dir.pom.xml" dependency:copy-dependencies "-DoutputDirectory=$dir.part" -DincludeScope=runtime >&2 </dev/null
+	again mvn -B -q -Dstyle.color=never -f "$dir.pom.xml" dependency:copy-dependencies "-DoutputDirectory=$dir.part" -DincludeScope=runtime >&2 </dev/null
 	mv "$dir.part" "$dir"
 }
 

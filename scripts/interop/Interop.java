@@ -47,7 +47,7 @@ public class Interop {
     static final String BOOTSTRAP = System.getenv("BOOTSTRAP");
     static final String RUN = System.getenv("RUN");
     static final int MAX_FITTING_VALUE = 1_048_588 - 61 - 11; // one record's batch of max.message.bytes
-    static final Duration STEP = Duration.ofSeconds(30);
+    static final Duration STEP = Duration.ofSeconds(120); // a case: none may hang
     static int failed = 0;
 
     /** One case of the table: it passes when it does not throw. */
@@ -117,12 +117,12 @@ public class Interop {
     // Clients
 
     static Admin admin() {
-        return Admin.create(Map.of("bootstrap.servers", BOOTSTRAP, "default.api.timeout.ms", "30000"));
+        return Admin.create(Map.of("bootstrap.servers", BOOTSTRAP, "default.api.timeout.ms", "120000"));
     }
 
     static KafkaProducer<byte[], byte[]> producer(Map<String, Object> config) {
         Map<String, Object> c = new HashMap<>(Map.of("bootstrap.servers", BOOTSTRAP, "max.request.size", 8 << 20,
-            "delivery.timeout.ms", 25_000, "request.timeout.ms", 10_000, "max.block.ms", 15_000));
+            "delivery.timeout.ms", 120_000, "request.timeout.ms", 60_000, "max.block.ms", 120_000));
         c.putAll(config);
         return new KafkaProducer<>(c, new ByteArraySerializer(), new ByteArraySerializer());
     }

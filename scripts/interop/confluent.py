@@ -15,9 +15,9 @@ import records
 from records import due
 
 BOOTSTRAP, RUN = os.environ["BOOTSTRAP"], os.environ["RUN"]
-BASE = {"bootstrap.servers": BOOTSTRAP, "log_level": 3, "socket.timeout.ms": 10000}
+BASE = {"bootstrap.servers": BOOTSTRAP, "log_level": 3, "socket.timeout.ms": 60000}
 MAX_FITTING_VALUE = 1_048_588 - 61 - 11  # one record's batch of max.message.bytes: header, and what is around the value
-STEP_SECONDS = 30
+STEP_SECONDS = 120
 
 
 ADMIN = AdminClient(BASE)  # a client that nothing holds drops what it was asked
@@ -45,7 +45,7 @@ def send(config, messages):
         if err is not None:
             errors.append(err.code())
 
-    p = Producer({**BASE, "message.max.bytes": 8 << 20, "delivery.timeout.ms": 20000, **config})
+    p = Producer({**BASE, "message.max.bytes": 8 << 20, "delivery.timeout.ms": 1000 * STEP_SECONDS, **config})
     for m in messages:
         p.produce(**m, on_delivery=delivered)
         p.poll(0)

@@ -8,7 +8,7 @@ const path = require('path')
 const { Kafka, CompressionTypes, CompressionCodecs, logLevel } = require('kafkajs')
 
 const { BOOTSTRAP, RUN } = process.env
-const STEP_MS = 30_000
+const STEP_MS = 120_000
 const MAX_FITTING_VALUE = 1_048_588 - 61 - 11 // one record's batch of max.message.bytes
 const CODECS = {
   none: CompressionTypes.None,
@@ -47,7 +47,8 @@ const kafka = new Kafka({
   clientId: 'interop',
   brokers: [BOOTSTRAP],
   logLevel: logLevel.NOTHING,
-  requestTimeout: 10_000,
+  connectionTimeout: STEP_MS,
+  requestTimeout: STEP_MS,
   retry: { retries: 4 },
 })
 

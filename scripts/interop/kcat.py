@@ -15,7 +15,7 @@ import records
 from records import due
 
 BOOTSTRAP, RUN = os.environ.get("BOOTSTRAP", ""), os.environ.get("RUN", "")
-STEP_SECONDS = 30
+STEP_SECONDS = 120
 SEPARATOR = b"\x1e"
 MAX_FITTING_VALUE = 1_048_588 - 61 - 11
 

@@ -12,7 +12,7 @@ failed=0
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 
-tool() { timeout 60 $TOOL "org.apache.kafka.tools.$1" "${@:2}"; }
+tool() { timeout 300 $TOOL "org.apache.kafka.tools.$1" "${@:2}"; }
 topics() { tool TopicCommand --bootstrap-server "$BOOTSTRAP" "$@"; }
 
 # report NAME FUNCTION: runs the function, prints its line; what it printed explains a failure.
@@ -56,7 +56,7 @@ console() {
 # consumed TOPIC OFFSET COUNT
 consumed() {
 	tool consumer.ConsoleConsumer --bootstrap-server "$BOOTSTRAP" --topic "$1" --partition 0 --offset "$2" --max-messages "$3" \
-		--timeout-ms 20000 --formatter-property print.key=true --formatter-property print.headers=true 2>/dev/null
+		--timeout-ms 120000 --formatter-property print.key=true --formatter-property print.headers=true 2>/dev/null
 }
 console_none() { console none; }
 console_gzip() { console gzip; }
@@ -87,7 +87,7 @@ verifiable() {
 	acked=$(tool VerifiableProducer --bootstrap-server "$BOOTSTRAP" --topic "$t" --max-messages 500 --acks -1 |
 		grep -c producer_send_success)
 	due "$acked" 500 && due "$(tool consumer.ConsoleConsumer --bootstrap-server "$BOOTSTRAP" --topic "$t" --partition 0 --offset earliest \
-		--max-messages 500 --timeout-ms 20000 2>/dev/null)" "$(seq 0 499)"
+		--max-messages 500 --timeout-ms 120000 2>/dev/null)" "$(seq 0 499)"
 }
 
 api_versions() { tool BrokerApiVersionsCommand --bootstrap-server "$BOOTSTRAP" | grep -q 'Produce(0): '; }

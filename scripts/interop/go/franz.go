@@ -13,7 +13,7 @@ import (
 )
 
 // stepTimeout bounds one case or one topic; the runner bounds the whole client.
-const stepTimeout = 30 * time.Second
+const stepTimeout = 2 * time.Minute
 
 // maxFittingValue is the longest value of a record without key and headers whose batch of one just fits into Kafka's
 // default max.message.bytes (1,048,588): 61 bytes of batch header and 11 around the value.

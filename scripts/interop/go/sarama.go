@@ -19,7 +19,7 @@ func saramaConfig() *sarama.Config {
 	c := sarama.NewConfig()
 	c.Version = sarama.MaxVersion
 	c.ClientID = "interop"
-	c.Net.DialTimeout, c.Net.ReadTimeout, c.Net.WriteTimeout = 5*time.Second, stepTimeout, stepTimeout
+	c.Net.DialTimeout, c.Net.ReadTimeout, c.Net.WriteTimeout = stepTimeout, stepTimeout, stepTimeout
 	c.Metadata.AllowAutoTopicCreation = false
 	c.Producer.Partitioner = sarama.NewManualPartitioner
 	c.Producer.RequiredAcks = sarama.WaitForAll
