@@ -61,7 +61,9 @@ func (r *round) swap(p *part, group []*part) error {
 	for _, p := range group {
 		old = append(old, p.base)
 	}
+	l.mu.Lock()
 	p.next, p.begun, p.written, p.surveyed, p.synced = last.next, group[0].begun, last.written, true, true
+	l.mu.Unlock()
 	if !r.c.design.segment.Durable {
 		r.replace(group, p)
 		err := closeAll(group)
@@ -81,8 +83,10 @@ func (r *round) swap(p *part, group []*part) error {
 		return l.fail(fmt.Errorf("swap the compacted segment %d in: %w", p.base, err))
 	}
 	named := newPart(l, p.base, true)
+	l.mu.Lock()
 	named.next, named.newest, named.newestOffset, named.oldest = p.next, p.newest, p.newestOffset, p.oldest
 	named.begun, named.written, named.surveyed, named.synced = p.begun, p.written, true, true
+	l.mu.Unlock()
 	r.replace([]*part{p}, named)
 	return p.close()
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/bobbin-log/bobbin/engine"
@@ -261,4 +262,27 @@ func TestOpenWhileClosing(t *testing.T) {
 			t.Errorf("delete after close: %v", err)
 		}
 	}
+}
+
+// Close waits for a log that is being deleted: after it nothing happens in the
+// directory, which may be another process's by then.
+func TestCloseWaitsForDelete(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		block := vfs.Rules(vfs.Rule{Kinds: []vfs.Kind{vfs.OpRename}, Path: "/data/t-0", Wait: func(vfs.Op) { <-release }})
+		s := openStore(t, vfs.NewInject(vfs.NewMem(), block), "/data")
+		create(t, s, "t-0", smallConfig(engine.DefaultDesign))
+		deleted, closed := make(chan error, 1), make(chan error, 1)
+		go func() { deleted <- s.Delete("t-0") }()
+		synctest.Wait()
+		go func() { closed <- s.Close() }()
+		synctest.Wait()
+		if len(closed) > 0 {
+			t.Error("the store is closed, and a log is still being deleted")
+		}
+		close(release)
+		if err := errors.Join(<-deleted, <-closed); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -166,6 +166,12 @@ func (p *part) unkeep() {
 	p.setKept(false)
 }
 
+func (p *part) isClosed() bool {
+	p.use.Lock()
+	defer p.use.Unlock()
+	return p.use.closed
+}
+
 func (p *part) setKept(kept bool) {
 	p.use.Lock()
 	defer p.use.Unlock()

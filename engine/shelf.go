@@ -41,6 +41,10 @@ func (s *shelf) add(p *part) {
 		return
 	}
 	s.mu.Lock()
+	if p.isClosed() { // since it was opened: it was off the shelf then, and stays so
+		s.mu.Unlock()
+		return
+	}
 	p.use.slot = len(s.mu.open)
 	s.mu.open = append(s.mu.open, p)
 	var out []*evicted

@@ -73,7 +73,7 @@ type Store struct {
 	clean       bool
 	checkpoints checkpoints
 	deletes     sync.WaitGroup
-	opening     sync.WaitGroup // logs that are being opened
+	underWay    sync.WaitGroup // logs that are being opened, made or deleted
 
 	mu struct {
 		sync.Mutex
@@ -287,8 +287,8 @@ func (s *Store) openLog(name string, o LogOptions, load func(*Log) error) (*Log,
 	closed := s.mu.closed
 	if !open && !closed {
 		s.mu.logs[name] = nil
-		s.opening.Add(1)
-		defer s.opening.Done()
+		s.underWay.Add(1)
+		defer s.underWay.Done()
 	}
 	s.mu.Unlock()
 	switch {
@@ -329,6 +329,8 @@ func (s *Store) Delete(name string) error {
 	l, closed := s.mu.logs[name], s.mu.closed
 	if !closed {
 		delete(s.mu.logs, name)
+		s.underWay.Add(1)
+		defer s.underWay.Done()
 	}
 	s.mu.Unlock()
 	if closed {
@@ -421,7 +423,7 @@ func (s *Store) Close() error {
 	s.mu.closed = true
 	s.mu.Unlock()
 	s.cleaner.stop()
-	s.opening.Wait()
+	s.underWay.Wait()
 	err := s.closeLogs()
 	s.committer.stop()
 	err = errors.Join(err, s.journal.close())
