@@ -173,7 +173,7 @@ func (l *Log) reloadAborted() error {
 	if err != nil {
 		return err
 	}
-	_, err = l.rebuildAborted(damaged, files.snapshots)
+	_, err = l.rebuildAborted(damaged, files.snapshots, l.gaps())
 	return err
 }
 

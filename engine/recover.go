@@ -77,7 +77,7 @@ func (l *Log) load(points recoveryPoints) error {
 	if err := l.loadState(files.snapshots, r.recoveryPoints); err != nil {
 		return err
 	}
-	_, err = l.rebuildAborted(unite(doubtful, r.markers), files.snapshots)
+	_, err = l.rebuildAborted(unite(doubtful, r.markers), files.snapshots, l.gaps())
 	l.tellUndecided()
 	return err
 }

@@ -144,8 +144,9 @@ func (l *Log) tellUndecided() {
 
 // RebuildAborted holds the indexes of aborted transactions against the markers in
 // the log, makes those anew that say something else, and returns how many there
-// were. It reads the headers of the whole log.
-func (l *Log) RebuildAborted() (int, error) {
+// were. Below offset gaps records may be missing: a transaction may have begun
+// before the first one that is left. It reads the headers of the whole log.
+func (l *Log) RebuildAborted(gaps int64) (int, error) {
 	l.cutting.Lock()
 	defer l.cutting.Unlock()
 	if err := l.open(); err != nil {
@@ -159,13 +160,22 @@ func (l *Log) RebuildAborted() (int, error) {
 	for _, p := range *l.view.Load() {
 		bases = append(bases, p.base)
 	}
-	return l.rebuildAborted(bases, files.snapshots)
+	return l.rebuildAborted(bases, files.snapshots, gaps)
+}
+
+// gaps is the offset below which records may be missing.
+func (l *Log) gaps() int64 {
+	if l.config.Load().Compact {
+		return math.MaxInt64
+	}
+	return max(l.start.Load(), l.store.checkpoints.cleanedTo(l.name))
 }
 
 // rebuildAborted makes the indexes of aborted transactions anew of the parts with
 // these bases, ascending, where they say something else than the markers, and
-// returns how many that were. What lies between the parts is read on the way.
-func (l *Log) rebuildAborted(bases, snapshots []int64) (changed int, err error) {
+// returns how many that were. What lies between the parts is read on the way. See
+// RebuildAborted for gaps.
+func (l *Log) rebuildAborted(bases, snapshots []int64, gaps int64) (changed int, err error) {
 	if len(bases) == 0 || !l.config.Load().design.segment.Durable {
 		return 0, nil
 	}
@@ -174,7 +184,8 @@ func (l *Log) rebuildAborted(bases, snapshots []int64) (changed int, err error) 
 		return 0, err
 	}
 	ended := map[int64]int64{} // the last marker of each producer on the way
-	for _, p := range *l.view.Load() {
+	parts := *l.view.Load()
+	for _, p := range parts {
 		if p.base > bases[len(bases)-1] {
 			break
 		}
@@ -182,7 +193,7 @@ func (l *Log) rebuildAborted(bases, snapshots []int64) (changed int, err error) 
 		err := l.replayPart(p, max(from, p.base), func(s *scanner, h batch.Batch) error {
 			t, ok, err := known.observe(s, h)
 			if ok && t.aborted {
-				entries = append(entries, t.entry(old, ended)...)
+				entries = append(entries, t.entry(old, ended, gaps, parts[0].base)...)
 			}
 			if ok {
 				ended[t.ProducerID] = t.Last
@@ -263,13 +274,17 @@ func (l *Log) replaceAborted(base int64, entries []byte) (bool, error) {
 }
 
 // entry is that of an aborted transaction in the index: the one that is there, if it
-// is about this transaction. It may say that it began earlier than the log does,
-// of which compaction or retention has taken the beginning, but not before another
-// one of the producer had ended.
-func (t transaction) entry(old []byte, ended map[int64]int64) []byte {
+// can be true. It may say that the transaction began before the first of its records
+// that is left, below offset gaps or in front of the log's base, but not before
+// another one of the producer had ended.
+func (t transaction) entry(old []byte, ended map[int64]int64, gaps, base int64) []byte {
+	before, known := ended[t.ProducerID]
 	for e := old; len(e) > 0; e = e[abortedEntry:] {
-		before, ok := ended[t.ProducerID]
-		if a := parseAborted(e); a.ProducerID == t.ProducerID && a.Last == t.Last && a.First <= t.First && (!ok || a.First > before) {
+		a := parseAborted(e)
+		if a.ProducerID != t.ProducerID || a.Last != t.Last {
+			continue
+		}
+		if a.First == t.First || a.First < t.First && (!known || a.First > before) && (t.First <= gaps || a.First < base) {
 			return e[:abortedEntry]
 		}
 	}

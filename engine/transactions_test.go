@@ -151,7 +151,7 @@ func TestAbortedRebuilt(t *testing.T) {
 	bases := x.log.Segments()
 	x.restart(killed)
 	x.aborts("after a kill, without any index", want...)
-	if changed, err := x.log.RebuildAborted(); changed != 0 || err != nil {
+	if changed, err := x.log.RebuildAborted(0); changed != 0 || err != nil {
 		t.Errorf("%d indexes are wrong that were just made, %v", changed, err)
 	}
 	closeStore(t, x.store, x.log)
@@ -183,7 +183,7 @@ func TestAbortedRebuilt(t *testing.T) {
 	// Entries that are whole and wrong are found by who holds them against the log.
 	writeAbortedIndex(t, killed, [4]int64{1, 0, first, 1}, [4]int64{9, 0, first, 1})
 	x.restart(killed)
-	if changed, err := x.log.RebuildAborted(); changed != 1 || err != nil {
+	if changed, err := x.log.RebuildAborted(0); changed != 1 || err != nil {
 		t.Errorf("%d indexes were wrong, want 1: %v", changed, err)
 	}
 	x.aborts("with a wrong entry", want...)

@@ -98,6 +98,16 @@ verified() {
 	judge "$([ "$code" -eq "$1" ] && echo 0 || echo 1)" "$3: $(tail -1 "$work/said")"
 }
 
+# held_back DIR: what Apache Kafka served of transactions that it had not ended.
+held_back() {
+	local part end stable
+	for part in "$1"/transactions-*; do
+		end=$(grep -aom1 '^isolation 0: .*' "$part" | grep -o 'offset [0-9]*')
+		stable=$(grep -aom1 '^isolation 1: .*' "$part" | grep -o 'offset [0-9]*')
+		[ -n "$end" ] && [ "$end" != "$stable" ] || return 1
+	done
+}
+
 # on_bobbin NAME: Bobbin on a copy of what Kafka left in $work/data-NAME.
 on_bobbin() {
 	local data="$work/data-$1" files
@@ -108,6 +118,7 @@ on_bobbin() {
 	start_broker "$work/bobbin" "$port" "$data-bobbin" "$work/bobbin-$1.log" --override log.cleaner.enable=false
 	"$work/kafkadir" serve "127.0.0.1:$port" "$work/served-$1-bobbin"
 	same "$1" "$1-bobbin" "Bobbin serves what Apache Kafka served, $1"
+	judge "$(held_back "$work/served-$1" && echo 0 || echo 1)" "consumers of committed data are held back, $1"
 	"$work/bobbin" produce -b "127.0.0.1:$port" codec-none --compression zstd < <(seq 20000) >/dev/null
 	rm -rf "$work/served-$1-more"
 	"$work/kafkadir" serve "127.0.0.1:$port" "$work/served-$1-more"

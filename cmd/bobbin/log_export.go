@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bobbin-log/bobbin/engine"
 	"github.com/bobbin-log/bobbin/segment/batch"
 	"github.com/bobbin-log/bobbin/segment/vfs"
 )
@@ -20,6 +21,7 @@ type exportReport struct {
 	Segments int   `json:"segments"`
 	Batches  int64 `json:"batches"`
 	Bytes    int64 `json:"bytes"`
+	Journal  int64 `json:"journal_bytes"` // of Bytes, those that only the journal had
 	Left     int   `json:"damage_left_out"`
 	Lost     int64 `json:"offsets_lost"`
 }
@@ -35,7 +37,8 @@ Kafka's layout, whatever designs the logs are of: segments with their batches as
 they are, .index, .timeindex, .snapshot, leader-epoch-checkpoint, partition.metadata
 and the checkpoints. Every batch is checked on the way; what is damaged ends the
 export, or is left out, with an empty batch in the place of its offsets, if that is
-asked for. Topics as such, with their configs, are in the brokers' own metadata,
+asked for. What only the journal has of a log, after a crash, comes behind its
+segments. Topics as such, with their configs, are in the brokers' own metadata,
 which is not exported: make them there, and put the directories in place.`,
 		Example: "  bobbin log export --format=kafka data kafka-data\n  bobbin log export --format=kafka data kafka-data --leave-out-damage",
 		Args:    cobra.ExactArgs(2),
@@ -56,8 +59,8 @@ which is not exported: make them there, and put the directories in place.`,
 		}
 		r := x.report
 		return a.print(r, func() *table {
-			return &table{foot: fmt.Sprintf("%d logs, %d segments, %s batches, %s exported; %d runs of damage left out, %s offsets lost",
-				r.Logs, r.Segments, thousands(r.Batches), megabytes(r.Bytes), r.Left, thousands(r.Lost))}
+			return &table{foot: fmt.Sprintf("%d logs, %d segments, %s batches, %s exported, %s of it from the journal; %d runs of damage left out, %s offsets lost",
+				r.Logs, r.Segments, thousands(r.Batches), megabytes(r.Bytes), megabytes(r.Journal), r.Left, thousands(r.Lost))}
 		})
 	}
 	return cmd
@@ -69,6 +72,7 @@ type export struct {
 	fsys     vfs.FS
 	from, to string
 	lossy    bool
+	dir      *storedDir
 	report   exportReport
 }
 
@@ -79,6 +83,15 @@ func (x *export) run() error {
 	logs, err := storedLogs(x.from)
 	if err != nil {
 		return err
+	}
+	if x.dir, err = readStoredDir(x.from, true); err != nil {
+		return err
+	}
+	if err := x.dir.damage(); err != nil {
+		if !x.lossy {
+			return fmt.Errorf("%w: leave it out with --leave-out-damage", err)
+		}
+		x.report.Left++
 	}
 	if err := x.fsys.MkdirAll(x.to); err != nil {
 		return err
@@ -100,7 +113,7 @@ func (x *export) run() error {
 		names = append(names, name)
 		x.report.Logs++
 	}
-	return reopenLogs(x.fsys, x.to, names, func(string) string { return "mmap" })
+	return reopenLogs(x.fsys, x.to, names, func(string) string { return "mmap" }, x.dir.gaps)
 }
 
 // file copies a small file, if it is there.
@@ -128,21 +141,22 @@ func (x *export) log(l *storedLog, name string) error {
 			return err
 		}
 	}
-	rule := (&verifier{}).tail(x.from, name)
+	rule := x.dir.rule(name)
 	for i, s := range l.segments {
 		next := rule.point
 		if !s.last {
 			next = l.segments[i+1].base
 		}
-		if err := x.segment(s, name, next, rule); err != nil {
+		if err := x.segment(l, s, next, rule); err != nil {
 			return err
 		}
 	}
 	return x.fsys.SyncDir(filepath.Join(x.to, name))
 }
 
-func (x *export) segment(s storedSegment, name string, next int64, rule tailRule) (err error) {
-	plan, err := planRepair(name, s, next, rule)
+func (x *export) segment(l *storedLog, s storedSegment, next int64, rule logRule) (err error) {
+	name := filepath.Base(l.dir)
+	plan, err := planRepair(name, s, next, rule, func(batch.Batch) {})
 	if err != nil {
 		return err
 	}
@@ -166,7 +180,10 @@ func (x *export) segment(s storedSegment, name string, next int64, rule tailRule
 		var d *damage
 		switch {
 		case errors.Is(err, io.EOF):
-			return nil
+			if !s.last {
+				return nil
+			}
+			return x.journal(l, &w, plan.end(scan.next))
 		case errors.As(err, &d):
 			err = x.gap(&w, plan, d, epoch)
 		case err == nil:
@@ -179,6 +196,25 @@ func (x *export) segment(s storedSegment, name string, next int64, rule tailRule
 			return err
 		}
 	}
+}
+
+// journal writes what only the journal has behind the log's last batch, which ends
+// before offset end.
+func (x *export) journal(l *storedLog, w *fileWriter, end int64) error {
+	_, err := x.dir.lacking(l, end, func(_ engine.JournalRun, s batch.Set) error {
+		x.report.Batches += int64(s.Len())
+		x.report.Bytes += s.Size()
+		x.report.Journal += s.Size()
+		_, err := w.Write(s.Bytes())
+		return err
+	})
+	var damaged *engine.CorruptError
+	if errors.As(err, &damaged) && x.lossy {
+		x.report.Left++
+		x.report.Lost += damaged.Next - damaged.First
+		return nil
+	}
+	return err
 }
 
 // gap writes what the plan has in the place of damage. Of a torn end it has

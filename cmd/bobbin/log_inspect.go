@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bobbin-log/bobbin/engine"
 	"github.com/bobbin-log/bobbin/segment/batch"
 )
 
@@ -31,9 +32,10 @@ func (a *app) logInspectCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect PATH...",
 		Short: "Decode stored files",
-		Long: `Decode the files of a data directory. For a directory its segments are listed;
-for a segment (.log) its batches, or with --records its records; for other files
-(.index, .timeindex, .txnindex, .snapshot, leader-epoch-checkpoint,
+		Long: `Decode the files of a data directory. For a directory its segments are listed,
+and what only the journal has of a log; for a segment (.log) its batches, or with
+--records its records; for a file of the journal (.journal) its groups; for other
+files (.index, .timeindex, .txnindex, .snapshot, leader-epoch-checkpoint,
 partition.metadata, the checkpoints) their entries. Positions are bytes from the
 start of the file. With -o json every line is an object of its own.
 
@@ -89,49 +91,100 @@ func (x *inspection) path(path string) error {
 		}
 		logs = append(logs, l)
 	}
-	return x.segments(logs)
+	dir := path
+	if !dataDirectory(path) {
+		dir = filepath.Dir(path)
+	}
+	d, err := readStoredDir(dir, false)
+	if err != nil {
+		return err
+	}
+	return x.segments(logs, d)
 }
 
 // inspectedSegment is one line about a directory.
 type inspectedSegment struct {
-	Path      string `json:"path"`
-	First     int64  `json:"first_offset"`
-	Next      int64  `json:"next_offset"`
-	Batches   int64  `json:"batches"`
-	Records   int64  `json:"records"`
-	Bytes     int64  `json:"bytes"`
-	OldestMs  int64  `json:"oldest_timestamp"` // -1: none
-	NewestMs  int64  `json:"newest_timestamp"`
-	Damaged   bool   `json:"damaged"`
+	Path     string `json:"path"`
+	First    int64  `json:"first_offset"`
+	Next     int64  `json:"next_offset"`
+	Batches  int64  `json:"batches"`
+	Records  int64  `json:"records"`
+	Bytes    int64  `json:"bytes"`
+	OldestMs int64  `json:"oldest_timestamp"` // -1: none
+	NewestMs int64  `json:"newest_timestamp"`
+	Damaged  bool   `json:"damaged"`
+	// Journal: it is no segment, but what the log has in a file of the journal alone.
+	Journal   bool `json:"journal,omitempty"`
 	firstSeen bool
 }
 
-func (x *inspection) segments(logs []*storedLog) error {
-	const line = "%-10s  %12v  %12v  %9v  %10v  %12v  %-24v  %s\n"
+// segmentLine lines the columns of segments up.
+const segmentLine = "%-10s  %12v  %12v  %9v  %10v  %12v  %-24v  %s\n"
+
+func (x *inspection) segments(logs []*storedLog, d *storedDir) error {
 	if !x.json {
-		fmt.Fprintf(x.out, line, "STATE", "FIRST", "NEXT", "BATCHES", "RECORDS", "BYTES", "NEWEST", "SEGMENT")
+		fmt.Fprintf(x.out, segmentLine, "STATE", "FIRST", "NEXT", "BATCHES", "RECORDS", "BYTES", "NEWEST", "SEGMENT")
 	}
 	for _, l := range logs {
+		end := int64(0)
 		for _, s := range l.segments {
 			sum, err := summarize(s)
+			if err == nil {
+				err = x.segmentOf(sum)
+			}
 			if err != nil {
 				return err
 			}
-			x.damaged = x.damaged || sum.Damaged
-			if x.json {
-				if err := x.printJSON(sum); err != nil {
-					return err
-				}
-				continue
+			end = sum.Next
+		}
+		_, err := d.lacking(l, end, func(r engine.JournalRun, s batch.Set) error {
+			sum := &inspectedSegment{Path: r.Path, First: r.First, Next: r.First, Bytes: s.Size(), OldestMs: -1, NewestMs: -1, Journal: true}
+			for b := range s.All() {
+				sum.add(b)
 			}
-			state := "whole"
-			if sum.Damaged {
-				state = "damaged"
-			}
-			fmt.Fprintf(x.out, line, state, sum.First, sum.Next, sum.Batches, sum.Records, sum.Bytes, moment(sum.NewestMs), sum.Path)
+			return x.segmentOf(sum)
+		})
+		var bad *engine.CorruptError
+		if errors.As(err, &bad) {
+			err = x.found(finding{Path: bad.Path, Position: bad.Pos, Why: bad.Why})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, f := range d.found {
+		if err := x.found(f); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (x *inspection) segmentOf(sum *inspectedSegment) error {
+	x.damaged = x.damaged || sum.Damaged
+	if x.json {
+		return x.printJSON(sum)
+	}
+	state := "whole"
+	switch {
+	case sum.Damaged:
+		state = "damaged"
+	case sum.Journal:
+		state = "journal"
+	}
+	_, err := fmt.Fprintf(x.out, segmentLine, state, sum.First, sum.Next, sum.Batches, sum.Records, sum.Bytes, moment(sum.NewestMs), sum.Path)
+	return err
+}
+
+// add counts a batch.
+func (s *inspectedSegment) add(b batch.Batch) {
+	if !s.firstSeen {
+		s.firstSeen, s.First, s.OldestMs = true, b.BaseOffset(), b.BaseTimestamp()
+	}
+	s.Next = b.NextOffset()
+	s.Batches++
+	s.Records += int64(b.Count())
+	s.NewestMs = max(s.NewestMs, b.MaxTimestamp())
 }
 
 func summarize(s storedSegment) (*inspectedSegment, error) {
@@ -153,13 +206,7 @@ func summarize(s storedSegment) (*inspectedSegment, error) {
 		case err != nil:
 			return nil, err
 		}
-		if !sum.firstSeen {
-			sum.firstSeen, sum.First, sum.OldestMs = true, b.BaseOffset(), b.BaseTimestamp()
-		}
-		sum.Next = b.NextOffset()
-		sum.Batches++
-		sum.Records += int64(b.Count())
-		sum.NewestMs = max(sum.NewestMs, b.MaxTimestamp())
+		sum.add(b.Batch)
 	}
 }
 
@@ -171,6 +218,9 @@ func (x *inspection) file(path string) error {
 		if base, ok := fileOffset(name, suffix); ok {
 			return show(path, base)
 		}
+	}
+	if strings.HasSuffix(name, ".journal") {
+		return x.journal(path)
 	}
 	s, ok, err := readSidecar(path)
 	var bad *sidecarError
@@ -220,7 +270,7 @@ func (x *inspection) segment(path string, base int64) error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.As(err, &broken):
-			err = x.found(tailRule{clean: true}.judge(path, broken, 0))
+			err = x.found(logRule{clean: true}.judge(path, broken, 0))
 		case err != nil:
 			return err
 		case b.LastOffset() < x.from || b.BaseOffset() >= x.to:

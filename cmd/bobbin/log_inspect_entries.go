@@ -2,10 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/bobbin-log/bobbin/engine"
 	"github.com/bobbin-log/bobbin/segment/batch"
+	"github.com/bobbin-log/bobbin/segment/vfs"
 )
 
 // storedRecord is a record as log inspect shows it; see jsonRecord.
@@ -81,6 +84,59 @@ func (x *inspection) index(path string, base int64, entryBytes int, key, value s
 	for _, f := range found {
 		if err := x.found(f); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// inspectedGroup is a group of the journal.
+type inspectedGroup struct {
+	Position int64            `json:"position"`
+	Bytes    int64            `json:"bytes"`
+	Number   uint64           `json:"group"`
+	Durable  uint64           `json:"durable"` // the last group that was acknowledged before
+	Entries  []inspectedEntry `json:"entries"`
+}
+
+type inspectedEntry struct {
+	Log      string `json:"log"`
+	Barrier  bool   `json:"barrier,omitempty"`
+	First    int64  `json:"first_offset"`
+	Next     int64  `json:"next_offset"`
+	Position int64  `json:"position"`
+	Bytes    int64  `json:"bytes"`
+}
+
+// journal prints the whole groups of a file of the journal.
+func (x *inspection) journal(path string) error {
+	groups, err := engine.ReadJournalFile(vfs.OS{}, path)
+	var bad *engine.CorruptError
+	if errors.As(err, &bad) {
+		return x.found(finding{Path: path, Position: bad.Pos, Why: bad.Why})
+	}
+	if err != nil {
+		return err
+	}
+	const line = "%10v  %9v  %8v  %8v  %21v  %s\n"
+	if !x.json {
+		fmt.Fprintf(x.out, line, "POSITION", "BYTES", "GROUP", "DURABLE", "OFFSETS", "LOG")
+	}
+	for _, g := range groups {
+		out := inspectedGroup{Position: g.Pos, Bytes: g.Bytes, Number: g.Number, Durable: g.Durable}
+		for _, e := range g.Entries {
+			out.Entries = append(out.Entries, inspectedEntry{e.Log, e.Barrier, e.First, e.Next, e.Pos, e.Bytes})
+			offsets := fmt.Sprintf("%d-%d", e.First, e.Next-1)
+			if e.Barrier {
+				offsets = "barrier"
+			}
+			if !x.json {
+				fmt.Fprintf(x.out, line, e.Pos, e.Bytes, g.Number, g.Durable, offsets, e.Log)
+			}
+		}
+		if x.json {
+			if err := x.printJSON(out); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bobbin-log/bobbin/engine"
+	"github.com/bobbin-log/bobbin/segment/batch"
 	"github.com/bobbin-log/bobbin/segment/vfs"
 )
 
@@ -19,7 +21,11 @@ type repairReport struct {
 	Logs    int       `json:"logs"`
 	Repairs []*repair `json:"repairs"`
 	Lost    int64     `json:"offsets_lost"`
-	Done    bool      `json:"done"`
+	// Mended is what is made good without a loss: records that only the journal
+	// has, and indexes of aborted transactions that say something else than the log.
+	Mended []finding `json:"mended"`
+	dir    *storedDir
+	Done   bool `json:"done"`
 }
 
 func (a *app) logRepairCommand() *cobra.Command {
@@ -34,8 +40,9 @@ which offsets are lost by it, and asks.
 
 Damaged bytes are copied to a file beside their segment before anything is
 changed, and in their place comes an empty batch, which consumers skip. Indexes,
-producer snapshots and leader epochs are made anew where they are missing or
-wrong, and the unfinished end of a log is cut off, as every start does it.
+indexes of aborted transactions, producer snapshots and leader epochs are made anew
+where they are missing or wrong, the unfinished end of a log is cut off, and what
+only the journal has of a log is added to it, as every start does it.
 
 A broker needs no repair to start: it serves what lies around damage, and
 answers CORRUPT_MESSAGE for what is damaged.`,
@@ -67,10 +74,12 @@ answers CORRUPT_MESSAGE for what is damaged.`,
 		if err != nil || !r.Done {
 			return err
 		}
-		if err := reopenLogs(fsys, dir, names, func(name string) string { return designs[name] }); err != nil {
+		if err := reopenLogs(fsys, dir, names, func(name string) string { return designs[name] }, r.dir.gaps); err != nil {
 			return err
 		}
-		return a.print(r, func() *table { return &table{foot: fmt.Sprintf("%d segments repaired", len(r.Repairs))} })
+		return a.print(r, func() *table {
+			return &table{foot: fmt.Sprintf("%s%d segments repaired, %d files and logs mended without a loss", a.mended(r), len(r.Repairs), len(r.Mended))}
+		})
 	}
 	return cmd
 }
@@ -82,7 +91,14 @@ func planRepairs(dir string, only []string) (*repairReport, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &repairReport{Repairs: []*repair{}}
+	d, err := readStoredDir(dir, true)
+	if err == nil {
+		err = d.damage()
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &repairReport{Repairs: []*repair{}, Mended: []finding{}, dir: d}
 	var names []string
 	for _, l := range logs {
 		name := filepath.Base(l.dir)
@@ -90,23 +106,8 @@ func planRepairs(dir string, only []string) (*repairReport, []string, error) {
 			continue
 		}
 		names = append(names, name)
-		rule := (&verifier{}).tail(dir, name)
-		for i, s := range l.segments {
-			next := rule.point
-			if !s.last {
-				next = l.segments[i+1].base
-			}
-			p, err := planRepair(name, s, next, rule)
-			if err != nil {
-				return nil, nil, err
-			}
-			if p == nil {
-				continue
-			}
-			r.Repairs = append(r.Repairs, p)
-			for _, d := range p.Lost {
-				r.Lost += d.Next - d.First
-			}
+		if err := r.plan(l); err != nil {
+			return nil, nil, err
 		}
 	}
 	r.Logs = len(names)
@@ -116,13 +117,52 @@ func planRepairs(dir string, only []string) (*repairReport, []string, error) {
 	return r, names, nil
 }
 
+// plan adds what is to be done to a log.
+func (r *repairReport) plan(l *storedLog) error {
+	d, name := r.dir, filepath.Base(l.dir)
+	rule, transactions := d.rule(name), newTxnCheck(l)
+	end := int64(0)
+	for i, s := range l.segments {
+		next := rule.point
+		if !s.last {
+			next = l.segments[i+1].base
+		}
+		if err := transactions.begin(s, rule); err != nil {
+			return err
+		}
+		if transactions.entries == nil {
+			r.Mended = append(r.Mended, warning(s.aborted, 0, "it is damaged, and made anew"))
+		}
+		var wrong []finding
+		p, err := planRepair(name, s, next, rule, func(b batch.Batch) { wrong = append(wrong, transactions.batch(b)...) })
+		if err != nil {
+			return err
+		}
+		end = p.end(transactions.next)
+		if p == nil {
+			r.Mended = append(r.Mended, append(wrong, transactions.finish()...)...)
+			continue
+		}
+		transactions.blind = true
+		r.Repairs = append(r.Repairs, p)
+		for _, d := range p.Lost {
+			r.Lost += d.Next - d.First
+		}
+	}
+	next, err := d.lacking(l, end, func(engine.JournalRun, batch.Set) error { return nil })
+	if next > end {
+		r.Mended = append(r.Mended, warning(l.dir, 0, fmt.Sprintf("offsets up to %d are only in the journal, from %d on", next-1, end)))
+	}
+	return err
+}
+
 // repair says what is going to happen, asks, and does it.
 func (a *app) repair(fsys vfs.FS, r *repairReport, dry, yes bool) error {
 	if dry {
 		err := a.print(r, func() *table {
-			return &table{foot: a.described(r) + "nothing was changed"}
+			return &table{foot: a.described(r) + a.mended(r) + "nothing was changed"}
 		})
-		if err == nil && len(r.Repairs) > 0 {
+		if err == nil && (len(r.Repairs) > 0 || slices.ContainsFunc(r.Mended, func(f finding) bool { return !f.Warning })) {
 			err = errDamaged
 		}
 		return err
@@ -141,6 +181,14 @@ func (a *app) repair(fsys vfs.FS, r *repairReport, dry, yes bool) error {
 	}
 	r.Done = true
 	return nil
+}
+
+func (a *app) mended(r *repairReport) string {
+	text := ""
+	for _, f := range r.Mended {
+		text += fmt.Sprintf("%s: %s: it is mended without a loss\n", f.Path, f.Why)
+	}
+	return text
 }
 
 func (a *app) described(r *repairReport) string {

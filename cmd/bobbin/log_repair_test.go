@@ -153,7 +153,7 @@ func TestRepairInterrupted(t *testing.T) {
 	}
 	for n := 0; ; n++ {
 		stop := vfs.StopAfter(n)
-		plan, err := planRepair("orders-0", segment, 12, tailRule{clean: true})
+		plan, err := planRepair("orders-0", segment, 12, logRule{clean: true}, func(batch.Batch) {})
 		if err != nil || plan == nil {
 			t.Fatalf("after %d operations: %+v, %v", n-1, plan, err)
 		}

@@ -69,8 +69,8 @@ func (r *repair) String() string {
 
 // planRepair finds out what is to be done to a segment; nil: nothing. next is the
 // offset at which the segment behind it begins, or up to which the last one is
-// known to have gone.
-func planRepair(log string, s storedSegment, next int64, rule tailRule) (*repair, error) {
+// known to have gone. see is shown the batches that are whole.
+func planRepair(log string, s storedSegment, next int64, rule logRule, see func(batch.Batch)) (*repair, error) {
 	scan, err := openSegment(s.path, s.base)
 	if err != nil {
 		return nil, err
@@ -78,9 +78,11 @@ func planRepair(log string, s storedSegment, next int64, rule tailRule) (*repair
 	defer scan.close()
 	r := &repair{Log: log, Segment: s.path, base: s.base}
 	for {
-		_, err := scan.read()
+		b, err := scan.read()
 		var d *damage
 		switch {
+		case err == nil:
+			see(b.Batch)
 		case errors.Is(err, io.EOF):
 			if len(r.Lost) == 0 {
 				return nil, nil
@@ -102,6 +104,15 @@ func planRepair(log string, s storedSegment, next int64, rule tailRule) (*repair
 			return nil, err
 		}
 	}
+}
+
+// end is where a segment ends then of which the last whole batch ends before
+// offset next.
+func (r *repair) end(next int64) int64 {
+	if r != nil {
+		next = max(next, r.Lost[len(r.Lost)-1].Next)
+	}
+	return next
 }
 
 // do carries the plan out.
@@ -221,8 +232,8 @@ func (w *fileWriter) Write(b []byte) (int, error) {
 
 // reopenLogs opens logs as a broker does, so that indexes, snapshots and
 // checkpoints are what they should be, and closes them cleanly. index tells a
-// log's index design.
-func reopenLogs(fsys vfs.FS, dir string, names []string, index func(name string) string) error {
+// log's index design, gaps the offset below which records may be missing in it.
+func reopenLogs(fsys vfs.FS, dir string, names []string, index func(name string) string, gaps func(name string) int64) error {
 	node, err := nodeOf(dir)
 	if err != nil {
 		return err
@@ -237,7 +248,8 @@ func reopenLogs(fsys vfs.FS, dir string, names []string, index func(name string)
 		c.Design.Index = index(name)
 		l, e := s.Open(name, engine.LogOptions{Config: c})
 		if e == nil {
-			e = l.Check() // which uses every segment, and so makes the indexes that it lacks
+			_, e = l.RebuildAborted(gaps(name))
+			e = errors.Join(e, l.Check()) // which uses every segment, and so makes the indexes that it lacks
 		}
 		err = errors.Join(err, e)
 	}

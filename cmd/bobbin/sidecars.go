@@ -208,7 +208,7 @@ func readSidecar(path string) (s sidecar, ok bool, err error) {
 	case "leader-epoch-checkpoint":
 		s.kind = "leader epochs"
 		s.content, err = readCheckpoint(path, 2)
-	case "recovery-point-offset-checkpoint", "log-start-offset-checkpoint", "replication-offset-checkpoint":
+	case namePoints, nameStarts, nameCleaned, nameMarks:
 		s.kind = "offsets of logs"
 		s.content, err = readCheckpoint(path, 3)
 	case "bobbin-quarantine":

@@ -22,7 +22,8 @@ type storedLog struct {
 type storedSegment struct {
 	base                 int64 // the offset in its name
 	path, offsets, times string
-	last                 bool // of its log: the one that is appended to
+	aborted              string // the .txnindex
+	last                 bool   // of its log: the one that is appended to
 }
 
 // dataDirectory tells whether dir has logs in it, and not segments.
@@ -84,7 +85,7 @@ func readStoredLog(dir string) (*storedLog, error) {
 	for i := range l.segments {
 		s := &l.segments[i]
 		s.last = i == len(l.segments)-1
-		for suffix, to := range map[string]*string{".index": &s.offsets, ".timeindex": &s.times} {
+		for suffix, to := range map[string]*string{".index": &s.offsets, ".timeindex": &s.times, ".txnindex": &s.aborted} {
 			if name := fmt.Sprintf("%020d%s", s.base, suffix); present[name] {
 				*to = filepath.Join(dir, name)
 			}

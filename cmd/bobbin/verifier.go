@@ -4,18 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"math"
 	"path/filepath"
-	"strconv"
 	"sync/atomic"
 	"time"
 
+	"github.com/bobbin-log/bobbin/engine"
 	"github.com/bobbin-log/bobbin/segment/batch"
 )
 
 // verifier checks stored logs and collects what it finds.
 type verifier struct {
-	gaps   bool // offsets may be missing
+	gaps   bool // offsets may be missing in any log
+	dirs   map[string]*storedDir
 	report verifyReport
 
 	bytes, batches atomic.Int64 // for the progress line
@@ -27,25 +28,40 @@ func (v *verifier) progress() string {
 	return fmt.Sprintf("%s in %s batches verified, %.0f MB/s", megabytes(n), thousands(v.batches.Load()), float64(n)/1e6/time.Since(v.began).Seconds())
 }
 
-// tailRule says what an unfinished end of a segment means.
-type tailRule struct {
-	clean bool  // the log was stopped cleanly
+// logRule says what may be so in a log without being damage.
+type logRule struct {
+	clean bool  // it was stopped cleanly: nothing is unfinished
 	point int64 // below this offset everything was durable
+	gaps  int64 // below this one offsets may be missing
 }
 
 // unfinished reports whether a crash may have left a segment that ends with the
 // offset before next: what follows on it was not acknowledged either.
-func (rule tailRule) unfinished(next int64) bool { return !rule.clean && next >= rule.point }
+func (rule logRule) unfinished(next int64) bool { return !rule.clean && next >= rule.point }
 
-// tail returns the rule for the last segment of a log in dir.
-func (v *verifier) tail(dir, log string) tailRule {
-	_, err := os.Stat(filepath.Join(dir, ".kafka_cleanshutdown"))
-	rule := tailRule{clean: err == nil}
-	points, _ := readCheckpoint(filepath.Join(dir, "recovery-point-offset-checkpoint"), 3) // damage in it is found by itself
-	for _, p := range points {
-		if p[0]+"-"+p[1] == log {
-			rule.point, _ = strconv.ParseInt(p[2], 10, 64)
-		}
+// dir returns what is known of a data directory, and reports what was found in it
+// the first time.
+func (v *verifier) dir(path string) (*storedDir, error) {
+	if d := v.dirs[path]; d != nil {
+		return d, nil
+	}
+	d, err := readStoredDir(path, false)
+	if err != nil {
+		return nil, err
+	}
+	if v.dirs == nil {
+		v.dirs = map[string]*storedDir{}
+	}
+	v.dirs[path] = d
+	v.report.add(d.found...)
+	return d, nil
+}
+
+// rule is that of a log, or of any with the flag --allow-gaps.
+func (v *verifier) rule(d *storedDir, log string) logRule {
+	rule := d.rule(log)
+	if v.gaps {
+		rule.gaps = math.MaxInt64
 	}
 	return rule
 }
@@ -53,11 +69,15 @@ func (v *verifier) tail(dir, log string) tailRule {
 // log verifies one partition's directory in the data directory dir.
 func (v *verifier) log(l *storedLog, dir string) error {
 	v.report.Logs++
-	next, rule := int64(-1), v.tail(dir, filepath.Base(l.dir))
+	d, err := v.dir(dir)
+	if err != nil {
+		return err
+	}
+	next, rule, transactions := int64(-1), v.rule(d, filepath.Base(l.dir)), newTxnCheck(l)
 	for _, s := range l.segments {
 		if next >= 0 && s.base < next {
 			v.report.add(finding{Path: s.path, Why: fmt.Sprintf("the segment before it goes up to offset %d", next-1)})
-		} else if next >= 0 && s.base > next && !v.gaps {
+		} else if next >= 0 && s.base > next && s.base > rule.gaps {
 			f := finding{Path: s.path, Why: fmt.Sprintf("offsets %d-%d are missing before it", next, s.base-1)}
 			if rule.unfinished(next) {
 				f.Warning = true
@@ -65,11 +85,14 @@ func (v *verifier) log(l *storedLog, dir string) error {
 			}
 			v.report.add(f)
 		}
-		end, err := v.segment(s, rule)
+		end, err := v.segment(s, rule, transactions)
 		if err != nil {
 			return err
 		}
 		next = max(end, s.base)
+	}
+	if err := v.journal(d, l, max(next, 0)); err != nil {
+		return err
 	}
 	for _, path := range l.others {
 		if err := v.sidecar(path); err != nil {
@@ -81,7 +104,7 @@ func (v *verifier) log(l *storedLog, dir string) error {
 
 // segment verifies a segment and its indexes, and returns the offset that
 // follows its last batch.
-func (v *verifier) segment(s storedSegment, rule tailRule) (next int64, err error) {
+func (v *verifier) segment(s storedSegment, rule logRule, transactions *txnCheck) (next int64, err error) {
 	v.report.Segments++
 	scan, err := openSegment(s.path, s.base)
 	if err != nil {
@@ -92,6 +115,9 @@ func (v *verifier) segment(s storedSegment, rule tailRule) (next int64, err erro
 	if err != nil {
 		return 0, err
 	}
+	if err := transactions.begin(s, rule); err != nil {
+		return 0, err
+	}
 	epoch, behindDamage := int32(-1), false
 	for {
 		want := scan.next
@@ -100,11 +126,13 @@ func (v *verifier) segment(s storedSegment, rule tailRule) (next int64, err erro
 		switch {
 		case errors.Is(err, io.EOF):
 			indexes.finish(&v.report)
+			v.report.add(transactions.finish()...)
 			v.report.Bytes += scan.size
 			return scan.next, nil
 		case errors.As(err, &broken):
 			v.report.add(rule.judge(s.path, broken, want))
 			indexes.skip(broken)
+			transactions.blind = true
 			behindDamage = true
 			continue
 		case err != nil:
@@ -117,7 +145,7 @@ func (v *verifier) segment(s storedSegment, rule tailRule) (next int64, err erro
 		bad := func(format string, args ...any) {
 			v.report.add(finding{Path: s.path, Position: b.pos, Why: fmt.Sprintf(format, args...)})
 		}
-		if b.BaseOffset() > want && !behindDamage && !v.gaps {
+		if b.BaseOffset() > want && !behindDamage && b.BaseOffset() > rule.gaps {
 			bad("offsets %d-%d are missing before it", want, b.BaseOffset()-1)
 		}
 		if b.LeaderEpoch() < epoch {
@@ -129,13 +157,41 @@ func (v *verifier) segment(s storedSegment, rule tailRule) (next int64, err erro
 		}
 		behindDamage = false
 		indexes.batch(b, &v.report)
+		v.report.add(transactions.batch(b.Batch)...)
 	}
+}
+
+// journal verifies what only the journal has of a log that ends before offset end.
+func (v *verifier) journal(d *storedDir, l *storedLog, end int64) error {
+	first, runs := end, 0
+	next, err := d.lacking(l, end, func(r engine.JournalRun, s batch.Set) error {
+		if runs++; runs == 1 {
+			first = s.First().BaseOffset()
+		}
+		for b := range s.All() {
+			if err := checkRecords(b); err != nil {
+				v.report.add(finding{Path: r.Path, Position: r.Pos, Why: err.Error()})
+			}
+		}
+		v.report.JournalBytes += s.Size()
+		return nil
+	})
+	var damaged *engine.CorruptError
+	if errors.As(err, &damaged) {
+		v.report.add(finding{Path: damaged.Path, Position: damaged.Pos, Why: damaged.Why, First: damaged.First, Next: damaged.Next})
+		err = nil
+	}
+	if runs > 0 {
+		v.report.JournalOffsets += next - first
+		v.report.add(warning(l.dir, 0, fmt.Sprintf("offsets %d-%d are only in the journal (the broker was not stopped cleanly: it adds them when it starts, as log repair does)", first, next-1)))
+	}
+	return err
 }
 
 // judge turns damage into a finding. The end of a log that was not stopped
 // cleanly may be unfinished, as long as it was not known to be durable; so may the
 // end of a segment that was rolled, and have the room that was reserved for it.
-func (rule tailRule) judge(path string, d *damage, want int64) finding {
+func (rule logRule) judge(path string, d *damage, want int64) finding {
 	f := finding{Path: path, Position: d.pos, Why: d.why}
 	switch {
 	case d.zeros:
