@@ -299,6 +299,8 @@ type tailWork struct {
 	names     bool
 	harden    bool // by the policy
 	snapshots []pendingSnapshot
+	early     *pendingSnapshot
+	earlier   int64 // what early takes the place of, see Log.mu.snapshotAt
 }
 
 type tailPart struct {
@@ -327,6 +329,9 @@ func (l *Log) beginSync(all bool) *tailWork {
 	} else {
 		l.gathered.take()
 		l.mu.flushTimed, l.mu.journal.alone = false, false
+	}
+	if e := l.mu.early; e != nil && e.offset <= w.upTo.offset {
+		w.early, w.earlier, l.mu.early = e, l.mu.snapshotAt, nil
 	}
 	for _, p := range parts {
 		if p.dirty && p.hold() {
@@ -363,6 +368,11 @@ func (w *tailWork) run(l *Log) error {
 	for _, s := range w.snapshots {
 		if err := writeSnapshot(l.fs, l.dir, s.offset, s.bytes); err != nil {
 			l.log.Warn("producer snapshot not written", "log", l.name, "offset", s.offset, "err", err)
+		}
+	}
+	if e := w.early; e != nil {
+		if err := l.writeCheckpointSnapshot(e.offset, w.earlier, e.bytes); err != nil {
+			l.log.Warn("producer snapshot not written", "log", l.name, "offset", e.offset, "err", err)
 		}
 	}
 	if w.names && !bugNoDirSync.made() {

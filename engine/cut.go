@@ -218,7 +218,7 @@ func (l *Log) restart(to int64) error {
 		return err
 	}
 	// What is known of epochs and producers is of records that are no more.
-	l.mu.producers, l.mu.snapshots, l.mu.snapshotAt = newProducers(), nil, -1
+	l.mu.producers, l.mu.snapshots, l.mu.early, l.mu.snapshotAt = newProducers(), nil, nil, -1
 	l.decided()
 	l.mu.epochs, l.mu.newEpochs = nil, true
 	files, err := l.list()

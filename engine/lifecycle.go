@@ -32,9 +32,10 @@ func (l *Log) create(o LogOptions) error {
 // checkpoint makes durable what recovery reads beside the segments, and returns
 // up to where a recovery may then trust the log, and where it starts.
 //
-// The recovery point never passes a segment whose indexes are not durable, an
-// epoch that is not in the checkpoint, or the producers' last snapshot by more
-// than what is not durable.
+// The recovery point never passes a segment whose indexes are not durable, or an
+// epoch that is not in the checkpoint. Snapshots say what was synced, see
+// [Log.proven]: that of the producers waits for the sync of what it covers, and is
+// behind by no more than what came since the checkpoint before.
 func (l *Log) checkpoint() (recovery, start int64) {
 	return l.writeDown(false)
 }
@@ -81,9 +82,13 @@ func (l *Log) writeState(closing bool) (recovery, start int64, err error) {
 	}
 	l.mu.newEpochs = false
 	at, snapshot, old := l.end.Load(), []byte(nil), l.mu.snapshotAt
-	if l.mu.producers.changed || closing && !l.snapshotCovers(at) {
+	if l.mu.producers.changed || l.mu.early != nil || closing && !l.snapshotCovers(at) {
 		snapshot = encodeSnapshot(&l.mu.producers)
-		l.mu.producers.changed = false
+		l.mu.producers.changed, l.mu.early = false, nil
+		if at > l.mu.synced {
+			// Should a segment begin here, the file would prove what is not true yet.
+			l.mu.early, snapshot = &pendingSnapshot{at, snapshot}, nil
+		}
 	}
 	l.mu.Unlock()
 

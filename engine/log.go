@@ -106,6 +106,7 @@ type Log struct {
 
 		newNames   bool              // files were made: sync the directory
 		snapshots  []pendingSnapshot // taken at rolls, to be written
+		early      *pendingSnapshot  // taken by a checkpoint, to be written when what it covers is synced
 		flush      *time.Timer       // enqueues the log when its tail is due
 		flushTimed bool              // and is running
 	}
@@ -486,7 +487,7 @@ func (l *Log) roll(base int64, c *logConfig) (*part, error) {
 	}
 	p.begun, p.written, p.surveyed = l.now(), l.now(), true
 	l.mu.newNames = true
-	l.mu.snapshots = append(l.mu.snapshots, pendingSnapshot{base, encodeSnapshot(&l.mu.producers)})
+	l.mu.snapshots, l.mu.early = append(l.mu.snapshots, pendingSnapshot{base, encodeSnapshot(&l.mu.producers)}), nil
 	l.mu.jitter = randomJitter(c.SegmentJitter)
 	l.publish(append(parts[:len(parts):len(parts)], p))
 	l.store.committer.enqueue(l) // the sealed part, whatever the policy

@@ -161,7 +161,7 @@ func (l *Log) reloadProducers(end int64) error {
 	if err != nil {
 		return err
 	}
-	l.mu.producers, l.mu.snapshots, l.mu.snapshotAt = p, nil, -1
+	l.mu.producers, l.mu.snapshots, l.mu.early, l.mu.snapshotAt = p, nil, nil, -1
 	err = l.replay(at, func(s *scanner, h batch.Batch) error {
 		_, _, err := l.mu.producers.observe(s, h)
 		return err

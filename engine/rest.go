@@ -94,7 +94,7 @@ func (l *Log) rest() (r Rested, ok bool) {
 // settled reports whether nothing is left to be written: a clean stop has
 // nothing to do for the log. Log.mu is held.
 func (l *Log) settled() bool {
-	if l.mu.synced != l.end.Load() || l.mu.newEpochs || l.mu.newNames || len(l.mu.snapshots) > 0 || l.mu.producers.changed {
+	if l.mu.synced != l.end.Load() || l.mu.newEpochs || l.mu.newNames || len(l.mu.snapshots) > 0 || l.mu.early != nil || l.mu.producers.changed {
 		return false
 	}
 	for _, p := range *l.view.Load() {
