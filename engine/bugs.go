@@ -34,12 +34,16 @@ const (
 	bugEpochsKept      bug = "epochs_kept"      // a truncation keeps the epochs that it cut off
 	bugColdTruncated   bug = "cold_truncated"   // damage below the recovery point cuts the log, as in Kafka
 	bugHoleKept        bug = "hole_kept"        // segments behind one that was cut short stay
+	bugSnapshotEarly   bug = "snapshot_early"   // a checkpoint's snapshot proves a sync that was not made
 
 	// What compaction and the journal replace.
 
-	bugMarkersEarly bug = "markers_early" // compaction drops markers whose transactions still have data (KAFKA-14055)
-	bugSwapEarly    bug = "swap_early"    // old segments go before the new one's name is durable
-	bugJournalFreed bug = "journal_freed" // a journal file is used again before the segments have what it has
-	bugJournalTorn  bug = "journal_torn"  // a group is replayed that was not written whole
-	bugJournalGhost bug = "journal_ghost" // a log of a deleted one's name gets the deleted one's records
+	bugMarkersEarly    bug = "markers_early"    // compaction drops markers whose transactions still have data (KAFKA-14055)
+	bugTombstonesEarly bug = "tombstones_early" // and tombstones before delete.retention.ms is over
+	bugProducerDropped bug = "producer_dropped" // and the last batch of a producer, so that its next one is a gap
+	bugCleanedKept     bug = "cleaned_kept"     // a truncation leaves the mark of what was compacted above it
+	bugSwapEarly       bug = "swap_early"       // old segments go before the new one's name is durable
+	bugJournalFreed    bug = "journal_freed"    // a journal file is used again before the segments have what it has
+	bugJournalTorn     bug = "journal_torn"     // a group is replayed that was not written whole
+	bugJournalGhost    bug = "journal_ghost"    // a log of a deleted one's name gets the deleted one's records
 )

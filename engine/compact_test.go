@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -363,4 +364,71 @@ func TestCompactRecodes(t *testing.T) {
 			closeStore(t, k.store, k.log)
 		})
 	}
+}
+
+// What is appended in place of what a truncation took was not compacted, wherever
+// the log was compacted to before.
+func TestCompactAfterTruncate(t *testing.T) {
+	mem := vfs.NewMem()
+	k := newKeyed(t, mem, "/data", compactConfig(engine.DefaultDesign), engine.StoreOptions{})
+	rng := rand.New(rand.NewPCG(2, 2))
+	for range 3 {
+		for range 60 {
+			k.append(rng, 1+rng.IntN(6), 300)
+		}
+		k.compact()
+		k.store.Compact()
+		k.check(1 << 20)
+		if err := k.log.Truncate(k.cleaned / 3); err != nil {
+			t.Fatal(err)
+		}
+		end := k.log.Marks().End
+		k.all = slices.DeleteFunc(k.all, func(r batch.Record) bool { return r.Offset >= end })
+		k.cleaned = end
+	}
+	closeStore(t, k.store, k.log)
+}
+
+// A follower that gets its records from a compacted log knows each producer's last
+// batch, though none of its records may be left.
+func TestCompactKeepsProducers(t *testing.T) {
+	c := compactConfig(engine.DefaultDesign)
+	k := newKeyed(t, vfs.NewMem(), "/data", c, engine.StoreOptions{})
+	sent := records(3, "first", 1)
+	for i := range sent.Records {
+		sent.Records[i].Key = []byte("key")
+	}
+	sent.ProducerID, sent.ProducerEpoch, sent.BaseSequence = 7, 0, 40
+	base := mustAppend(t, k.log, sent).Base
+	for rng := rand.New(rand.NewPCG(3, 3)); len(k.log.Segments()) < 4; {
+		k.append(rng, 5, 30)
+		k.add(batch.Of(batch.Record{Key: []byte("key"), Value: []byte("another")}))
+	}
+	k.store.Compact()
+	if got := readAll(t, k.log, 0, k.log.Marks().End, 1<<20); got[0].Offset <= base+2 {
+		t.Fatalf("record %d was not compacted", got[0].Offset)
+	}
+	s := openStore(t, vfs.NewMem(), "/data")
+	follower := create(t, s, "t-0", c)
+	for follower.Marks().End < k.log.Marks().End {
+		e, err := k.log.Read(t.Context(), engine.Read{From: follower.Marks().End, UpTo: k.log.Marks().End, MaxBytes: 1, AtLeastOne: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw := make([]byte, e.Len())
+		_, err = e.ReadAt(raw, 0)
+		e.Release()
+		set, bad := batch.Parse(raw)
+		if err = errors.Join(err, bad); err == nil {
+			_, err = follower.Replicate(set)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a := mustAppend(t, follower, sent); !a.Duplicate || a.Base != base {
+		t.Errorf("the batch sent again got %+v, it is at %d", a, base)
+	}
+	closeStore(t, s, follower)
+	closeStore(t, k.store, k.log)
 }

@@ -90,7 +90,7 @@ func (t *thinner) thin(dst []byte, b batch.Batch, last bool, grow int64) ([]byte
 	if len(t.kept) > 0 {
 		return t.write(dst, b, tombstones && !b.HasDeleteHorizon(), grow), nil
 	}
-	if of, ok := t.lasts[b.ProducerID()]; !last && !(ok && of.is(b)) {
+	if of, ok := t.lasts[b.ProducerID()]; !last && (!ok || !of.is(b) || bugProducerDropped.made()) {
 		t.changed = true
 		return dst, nil
 	}
@@ -124,7 +124,7 @@ func (t *thinner) choose(b batch.Batch) (tombstones bool, err error) {
 		}
 		plain = t.plain
 	}
-	expired := b.HasDeleteHorizon() && b.BaseTimestamp() <= t.now
+	expired := b.HasDeleteHorizon() && b.BaseTimestamp() <= t.now || bugTombstonesEarly.made()
 	for e, err := range b.Entries(plain) {
 		if err != nil {
 			return false, err
