@@ -17,6 +17,7 @@ func TestEveryBugIsSeen(t *testing.T) {
 	for _, bug := range []string{
 		"no_dirsync", "ack_before_sync", "serve_unsynced", "truncate_lazy", "checkpoint_early", "checkpoint_kept",
 		"index_trusted", "marker_kept", "snapshot_newer", "epochs_kept", "cold_truncated", "hole_kept",
+		"tombstones_early", "producer_dropped", "cleaned_kept", "swap_early",
 	} {
 		t.Run(bug, func(t *testing.T) {
 			t.Parallel()

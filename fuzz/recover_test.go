@@ -64,7 +64,11 @@ func takeImage(t testing.TB, d engine.Design, keep int, seed uint64) image {
 	}
 	disk := s.disk.Crash(rand.New(rand.NewPCG(seed, 9)), keep)
 	_ = s.store.Close() // only ends its goroutines
-	return image{design: d, files: filesOf(t, disk), sure: m.batches, start: m.start}
+	im := image{design: d, files: filesOf(t, disk), start: m.start}
+	for _, b := range m.batches {
+		im.sure = append(im.sure, b.Batch)
+	}
+	return im
 }
 
 // The ways of an edit: what it does with the file, the position and the value

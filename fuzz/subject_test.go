@@ -29,7 +29,7 @@ func newSubject(d engine.Design, now func() time.Time) *subject {
 	s := segment.Designs[slices.IndexFunc(segment.Designs, func(s segment.Design) bool { return s.Name == d.Segment })]
 	p := engine.SyncPolicies[slices.IndexFunc(engine.SyncPolicies, func(p engine.SyncPolicy) bool { return p.Name == d.Sync })]
 	c := engine.DefaultConfig()
-	c.Design, c.SegmentBytes, c.IndexBytes, c.IndexIntervalBytes = d, 900, 1<<12, 150
+	c.Design, c.SegmentBytes, c.IndexBytes, c.IndexIntervalBytes = d, segmentBytes, 1<<12, 150
 	c.RetentionBytes, c.RetentionAge, c.FlushRecords = 2500, -1, 7
 	return &subject{config: c, durable: s.Durable, acked: s.Durable && p.AckDurable, now: now, disk: vfs.NewMem()}
 }
@@ -77,7 +77,10 @@ func cast(choose func(below int) int, now func() time.Time) (all []*subject) {
 	return all
 }
 
-const subjectLog = "t-0"
+const (
+	subjectLog   = "t-0"
+	segmentBytes = 900
+)
 
 func (s *subject) openStore(disk vfs.FS) (err error) {
 	s.store, s.log = nil, nil
@@ -92,6 +95,22 @@ func (s *subject) open(disk vfs.FS) error {
 		s.log, err = s.store.Open(subjectLog, engine.LogOptions{Config: s.config})
 	}
 	return err
+}
+
+// close ends the store's goroutines, whatever its disk says.
+func (s *subject) close() {
+	if s.store != nil {
+		_ = s.store.Close()
+	}
+}
+
+// stopAfter opens the log on the disk and does something, until the disk has done
+// so many operations and does no more.
+func (s *subject) stopAfter(operations int, disk *vfs.Mem, do func()) {
+	s.close()
+	if s.open(vfs.NewInject(disk, vfs.StopAfter(operations).Before)) == nil {
+		do()
+	}
 }
 
 func (s *subject) create(first int64) (err error) {
@@ -132,8 +151,8 @@ func (s *subject) read(r engine.Read) ([]byte, error) {
 
 // catchUp judges what a crash has left of a log that it may take records from:
 // no other batches than the model's, without a hole. Then it gives the log what
-// it lacks, so that it goes on in the program as if it were a follower.
-func (s *subject) catchUp(m *model) error {
+// it lacks and the leader has, so that it goes on in the program.
+func (s *subject) catchUp(m *model, leader *subject) error {
 	first := m.end
 	if len(m.batches) > 0 {
 		first = m.batches[0].BaseOffset()
@@ -147,15 +166,8 @@ func (s *subject) catchUp(m *model) error {
 	if marks.End > m.end {
 		return fmt.Errorf("marks are %+v, but the log never went past %d", marks, m.end)
 	}
-	for from := max(marks.Start, m.start); from < marks.End; {
-		got, err := s.read(engine.Read{From: from, UpTo: marks.End, MaxBytes: 1, AtLeastOne: true})
-		if err == nil {
-			err = m.check(got, from, marks.End)
-		}
-		if err != nil {
-			return fmt.Errorf("read from %d of %+v: %w", from, marks, err)
-		}
-		from = batch.Batch(got).NextOffset()
+	if err := m.checkAll(s); err != nil {
+		return err
 	}
 	whole := marks.End == m.end || marks.End >= first && m.batches[m.holding(marks.End)].BaseOffset() == marks.End
 	if marks.Start < marks.End && marks.End >= first && !whole {
@@ -166,11 +178,12 @@ func (s *subject) catchUp(m *model) error {
 			return err
 		}
 	}
-	for _, b := range m.batches {
-		if b.BaseOffset() < s.log.Marks().End {
-			continue
+	for s.log.Marks().End < m.end {
+		got, err := leader.read(engine.Read{From: max(s.log.Marks().End, m.start), UpTo: m.end, MaxBytes: 1, AtLeastOne: true})
+		if err != nil {
+			return err
 		}
-		set, err := batch.Parse(append([]byte{}, b...))
+		set, err := batch.Parse(got)
 		if err != nil {
 			return err
 		}
