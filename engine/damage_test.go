@@ -1,9 +1,11 @@
 package engine_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -265,4 +267,55 @@ func TestRecoveryPointBeyondEnd(t *testing.T) {
 		closeStore(t, s, l)
 	}
 	_ = h.store.Close()
+}
+
+// A segment that is shorter than what a clean stop or the recovery point says, as
+// a disk or a hand can make it, is told of, and its indexes do not speak of what
+// it no longer has: it goes on at its end.
+func TestSegmentCutShort(t *testing.T) {
+	for _, clean := range []bool{true, false} {
+		for _, keep := range []int64{0, 20, 40} { // batches, of a record each
+			t.Run(fmt.Sprintf("clean=%v/batches=%d", clean, keep), func(t *testing.T) {
+				t.Parallel()
+				mem := vfs.NewMem()
+				c := engine.DefaultConfig()
+				s := openStore(t, mem, "/data")
+				l := create(t, s, historyLog, c)
+				size := int64(0)
+				for i := range int64(40) {
+					b := records(1, fmt.Sprint("record ", i), 1000+i)
+					mustAppend(t, l, b)
+					if i < keep {
+						size += int64(len(b.Bytes()))
+					}
+				}
+				closeStore(t, s, l)
+				name := filesOf(t, mem, ".log")[0]
+				writeWhole(t, mem, name, readWhole(t, mem, name)[:size])
+				if !clean {
+					if err := mem.Remove("/data/.kafka_cleanshutdown"); err != nil {
+						t.Fatal(err)
+					}
+				}
+				var said bytes.Buffer
+				s, err := engine.OpenStore(engine.StoreOptions{FS: mem, Dir: "/data", NodeID: 1, Logger: slog.New(slog.NewTextHandler(&said, nil))})
+				if err != nil {
+					t.Fatal(err)
+				}
+				l = reopen(t, s, historyLog, c)
+				end := l.Marks().End
+				if told := strings.Contains(said.String(), "ends before what was known to be durable"); end != keep || told != (end < 40) {
+					t.Errorf("the log ends at %d of %d, and it was said: %v", end, keep, told)
+				}
+				mustAppend(t, l, records(1, "early", 1)) // older than all that the time index had
+				p, ok, err := l.OffsetForTime(1039)
+				if err != nil || ok != (end == 40) || ok && p.Offset != 39 {
+					t.Errorf("time 1039 is found at %+v, %v, %v; the log went on from %d", p, ok, err, end)
+				}
+				closeStore(t, s, l)
+				s = openStore(t, mem, "/data")
+				closeStore(t, s, reopen(t, s, historyLog, c))
+			})
+		}
+	}
 }

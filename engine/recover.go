@@ -66,9 +66,9 @@ func (l *Log) load(points recoveryPoints) error {
 		// The names of files that a killed process had made may be in the page
 		// cache alone, whatever the recovery point says of their bytes.
 		l.mu.newNames = !bugNamesUnkept.made()
-		if last.next < r.durable {
-			l.log.Error("log ends before what was known to be durable: the disk lost records", "log", l.name, "end", last.next, "durable", r.durable)
-		}
+	}
+	if last.next < points.durable {
+		l.log.Error("log ends before what was known to be durable: the disk lost records", "log", l.name, "end", last.next, "durable", points.durable)
 	}
 	doubtful, err := l.loadAborted(files.names)
 	if err != nil {
@@ -443,8 +443,26 @@ func (s *scanner) checked(buf []byte, pos, size int64) ([]byte, error) {
 }
 
 // survey learns from the indexes, and from the headers behind their last entry,
-// what the part holds, and adds the entries that the indexes lack.
+// what the part holds, and adds the entries that the indexes lack. Indexes that
+// speak of more than the part holds, for the disk or somebody has cut it, are
+// made anew.
 func (l *Log) survey(p *part) error {
+	if err := l.surveyIndexed(p); err != nil {
+		return err
+	}
+	position, _ := p.offsets.Last()
+	newest, ok := p.times.Last()
+	if (p.offsets.Len() == 0 || position.Key < p.next) && (!ok || newest.Value < p.next) {
+		return nil
+	}
+	if err := cutIndexes(p, p.base); err != nil {
+		return err
+	}
+	return l.surveyIndexed(p)
+}
+
+// surveyIndexed is survey for indexes that do not speak of more than there is.
+func (l *Log) surveyIndexed(p *part) error {
 	p.next, p.newest, p.newestOffset, p.sinceIndex = p.base, -1, -1, 0
 	if e, ok := p.times.Last(); ok {
 		p.newest, p.newestOffset = e.Key, e.Value
