@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/bobbin-log/bobbin/segment/vfs"
@@ -20,17 +21,26 @@ const suffixStray = "-stray"
 // crash can leave a directory of which nothing else is whole, and Create takes
 // it.
 func (s *Store) TopicID(name string) (id [16]byte, err error) {
-	dir := path.Join(s.dir, name)
-	entries, err := s.fs.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	begun, err := s.begun(name)
+	if err != nil {
 		return id, err
 	}
-	for _, e := range entries {
-		if _, ok := fileOffset(e.Name(), suffixSegment); ok {
-			return readTopicID(s.fs, dir)
-		}
+	if !begun {
+		return id, fmt.Errorf("log %s: %w", name, ErrNotFound)
 	}
-	return id, fmt.Errorf("log %s: %w", name, ErrNotFound)
+	return readTopicID(s.fs, path.Join(s.dir, name))
+}
+
+// begun reports whether a directory is there and has a segment.
+func (s *Store) begun(name string) (bool, error) {
+	entries, err := s.fs.ReadDir(path.Join(s.dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		_, ok := fileOffset(e.Name(), suffixSegment)
+		return ok
+	}), err
 }
 
 // Leftover reports whether a directory has nothing in it but what a crash leaves

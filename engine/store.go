@@ -463,7 +463,10 @@ func (s *Store) leaveMarker() error {
 		s.mu.Lock()
 		recovered := s.clean || s.mu.recovered[name] || bugMarkerEarly.made()
 		s.mu.Unlock()
-		if !recovered {
+		if recovered {
+			continue
+		}
+		if begun, err := s.begun(name); begun || err != nil { // there is nothing to recover without a segment
 			s.log.Warn("a log was not opened since the last crash: the next start will check all again", "log", name)
 			return nil
 		}

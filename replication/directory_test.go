@@ -82,6 +82,31 @@ func TestForeignDirectories(t *testing.T) {
 	}
 }
 
+// TestLostTopicID: records of which nobody can tell whose they are neither serve
+// as the partition's own nor make way for an empty log.
+func TestLostTopicID(t *testing.T) {
+	fs := vfs.NewMem()
+	n := openNode(t, fs)
+	create(t, n, "t", 1)
+	produce(t, n, "t", 0, "v")
+	closeNode(t, n)
+	if err := fs.Rename("/data/t-0/partition.metadata", "/data/kept"); err != nil {
+		t.Fatal(err)
+	}
+	n = openNode(t, fs)
+	if _, err := n.Partition("t", 0); !errors.Is(err, ErrOffline) || !strings.Contains(err.Error(), "partition.metadata") {
+		t.Errorf("a partition without its id: %v, want ErrOffline", err)
+	}
+	closeNode(t, n)
+	if err := fs.Rename("/data/kept", "/data/t-0/partition.metadata"); err != nil {
+		t.Fatal(err)
+	}
+	n = openNode(t, fs)
+	if got := consume(t, n, "t", 0); !slices.Equal(got, []string{"v"}) {
+		t.Errorf("with its id it has %q", got)
+	}
+}
+
 // TestLostDirectory: a partition whose records are gone is not served as empty.
 func TestLostDirectory(t *testing.T) {
 	fs := vfs.NewMem()
@@ -205,7 +230,7 @@ func TestOtherPeoplesFiles(t *testing.T) {
 	}
 	closeNode(t, openNode(t, fs))
 	closeNode(t, openNode(t, fs))
-	for _, name := range files {
+	for _, name := range append(files, "/data/.kafka_cleanshutdown") { // nothing of these had to be recovered
 		if _, err := fs.Stat(name); err != nil {
 			t.Error(err)
 		}

@@ -2,6 +2,7 @@ package replication
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -80,11 +81,14 @@ func (n *Node) clearDirectory(image *Image, name string) error {
 	id, err := n.store.TopicID(name)
 	switch {
 	case errors.Is(err, engine.ErrNotFound): // a log that was not even begun
-		left, err := n.store.Leftover(name)
-		if left && err == nil {
+		switch left, err := n.store.Leftover(name); {
+		case err != nil:
+			n.log.Warn("directory cannot be read; it is left alone", "name", name, "err", err)
+		case left:
 			return n.store.Delete(name)
+		default:
+			n.log.Warn("directory is not a log's; it is left alone", "name", name)
 		}
-		n.log.Warn("directory is not a log's; it is left alone", "name", name, "err", err)
 	case err != nil:
 		n.log.Warn("directory cannot be told whose it is; it is left alone", "log", name, "err", err)
 	case image.Deleted(id):
@@ -221,6 +225,9 @@ func (n *Node) openLog(name string, o engine.LogOptions, mark int64) (*engine.Lo
 		return n.store.Create(name, o)
 	case err != nil || l != nil:
 		return l, err
+	case id == [16]byte{}: // no crash does that: the id is durable before a segment is made
+		return nil, fmt.Errorf("its partition.metadata is gone, and nobody can tell whose these records are: put it back, with the lines \"version: 0\" and \"topic_id: %s\" if they are this topic's, or else move the directory away",
+			base64.RawURLEncoding.EncodeToString(o.TopicID[:]))
 	case n.Image().Deleted(id):
 		err = n.store.Delete(name)
 	default:
