@@ -62,6 +62,22 @@ func (e *epochs) trim(offset int64) bool {
 	return true
 }
 
+// before is the epoch of what lies before offset, -1 if none is known. With
+// {1→0 2→10}: before(10) = 1, before(11) = 2.
+func (e epochs) before(offset int64) int32 {
+	n := sort.Search(len(e), func(i int) bool { return e[i].start >= offset })
+	return e[:n].latest()
+}
+
+// match reports whether the log's last batch, of the epoch last (-1: not known),
+// can be what a checkpoint speaks of. One that is of an earlier time knows less
+// than the log, unless the stop was clean, but never more: an epoch from nowhere
+// would refuse every leader there is.
+func (e epochs) match(last int32, end int64, clean bool) bool {
+	says := e.before(end)
+	return last < 0 || says == last || says < last && !clean
+}
+
 // end returns the largest epoch at or below epoch, and the offset where it
 // ends. With {1→0 3→10} and the log's end 15: end(1) = (1, 10), end(2) = (1,
 // 10), end(3) = (3, 15); end(0) and end(4) are unknown: (-1, -1).

@@ -116,6 +116,10 @@ func (l *Log) loadState(snapshots []int64, r recoveryPoints) error {
 	if err != nil {
 		return err
 	}
+	if known && !e.match(l.opening.epoch, end, r.clean) {
+		l.log.Warn("leader epochs are read from the log", "log", l.name, "why", fmt.Sprintf("%s says %d, and the last batch %d", nameEpochs, e.before(end), l.opening.epoch))
+		e, known = nil, false
+	}
 	// What the log's checked tail has is read from there: the checkpoint may be
 	// of a time before a truncation. It may also be of a time after a trim that
 	// was lost.
@@ -464,6 +468,10 @@ func (l *Log) survey(p *part) error {
 // surveyIndexed is survey for indexes that do not speak of more than there is.
 func (l *Log) surveyIndexed(p *part) error {
 	p.next, p.newest, p.newestOffset, p.sinceIndex = p.base, -1, -1, 0
+	r := l.opening
+	if r != nil {
+		r.epoch = -1
+	}
 	if e, ok := p.times.Last(); ok {
 		p.newest, p.newestOffset = e.Key, e.Value
 	}
@@ -499,6 +507,9 @@ func (l *Log) surveyIndexed(p *part) error {
 			}
 			p.next = s.due
 			continue
+		}
+		if r != nil {
+			r.epoch = h.LeaderEpoch()
 		}
 		if indexed {
 			p.learn(h, pos)

@@ -14,6 +14,7 @@ type recovery struct {
 	appended int64
 	proof    int64    // see proven; -1: not looked up yet
 	damage   []Damage // what the quarantine file says
+	epoch    int32    // of the last batch that was surveyed; -1: not known
 	// markers are the bases of the parts that have transactions' markers past the
 	// recovery point: what was written beside them may be lost.
 	markers []int64
@@ -33,7 +34,7 @@ func (l *Log) newRecovery(r recoveryPoints, files logFiles) *recovery {
 	} else if bugColdTruncated.made() {
 		r.durable = 0
 	}
-	v := &recovery{recoveryPoints: r, files: files, appended: known, proof: -1, damage: l.readDamage(files)}
+	v := &recovery{recoveryPoints: r, files: files, appended: known, proof: -1, damage: l.readDamage(files), epoch: -1}
 	if known == 0 { // no checkpoint speaks of it
 		v.appended = l.newestSnapshot(files.snapshots)
 	}
