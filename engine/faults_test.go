@@ -62,6 +62,11 @@ func TestFullDiskHeals(t *testing.T) {
 			if n, want := countSegments(t, mem), len(h.log.Segments()); n != want {
 				t.Errorf("room %d: %d segment files for %d segments", room, n, want)
 			}
+			for _, name := range filesOf(t, mem, ".snapshot") {
+				if n := len(readWhole(t, mem, name)); n < 10 {
+					t.Errorf("room %d: %s has %d bytes, which nobody can read", room, name, n)
+				}
+			}
 			mem.SetCapacity(-1)
 			if err := steps(func() error { return h.append(refused, 5, 5, 5, 5, 5) }, h.store.Checkpoint, h.close); err != nil {
 				t.Fatalf("room %d: with room again: %v", room, err)

@@ -104,9 +104,15 @@ func decodeSnapshot(b []byte) (producers, error) {
 }
 
 // writeSnapshot makes the snapshot at offset. It is not renamed into place: its
-// checksum tells a torn one.
+// checksum tells a torn one. One that found no room does not stay: nobody can
+// read it, and it would look like damage.
 func writeSnapshot(fsys vfs.FS, dir string, offset int64, b []byte) error {
-	return vfs.WriteFile(fsys, fileName(dir, offset, suffixSnapshot), b)
+	name := fileName(dir, offset, suffixSnapshot)
+	err := vfs.WriteFile(fsys, name, b)
+	if err != nil {
+		_ = fsys.Remove(name) // the next one at this offset would do so, too
+	}
+	return err
 }
 
 // loadSnapshot reads the newest usable snapshot at or below upTo and returns the
