@@ -2,13 +2,15 @@
 # Breaks a real broker process on purpose and checks what it promised: see scripts/faults/main.go. Some faults need root,
 # for file systems on loop devices, and some strace. Everything listens on 127.0.0.1.
 #
-#   scripts/faults.sh                   all of them, in about ten minutes
+#   scripts/faults.sh                   all of them, in about twenty minutes
 #   scripts/faults.sh kill power        some
 #   DURATION=10m ROUNDS=500 SEED=7 scripts/faults.sh kill
+#   DESIGNS='direct+mmap+journal,*+mmap+dsync' scripts/faults.sh power flush
 #
-# DURATION (40s)   for how long kill goes on, with the default sync policy and with journal
-# POWER (4m)       and power, with all its designs and file systems; each has its power cut twice at least
-# ROUNDS (60)      how many kills, cuts or stops at most
+# DURATION (1m)    for how long kill, write and compact go on, all designs together
+# POWER (4m)       and power, with all file systems; each design has the power of each cut twice at least
+# ROUNDS (60)      how many kills, cuts or stops at most, of each design
+# DESIGNS          the brokers' designs instead of those that faults/main.go lists; a * is all of a family
 # SEED             chooses the moments; it is printed
 # BOBBIN           a binary to use instead of this checkout's
 # The exit code is 1 when a promise was broken; data and logs are kept then, and their place is printed.
@@ -29,7 +31,8 @@ failed=0
 fault() {
 	local name=$1
 	shift
-	"$work/faults" "$name" -bobbin "$binary" -duration "${DURATION:-40s}" -rounds "${ROUNDS:-60}" ${SEED:+-seed "$SEED"} "$@" || failed=1
+	"$work/faults" "$name" -bobbin "$binary" -duration "${DURATION:-1m}" -rounds "${ROUNDS:-60}" \
+		${SEED:+-seed "$SEED"} ${DESIGNS:+-designs "$DESIGNS"} "$@" || failed=1
 }
 may() {
 	[ "$(id -u)" -eq 0 ] || { echo "-- $1 is left out: it needs root"; return 1; }
@@ -60,7 +63,6 @@ for name in "$@"; do
 	flush) may flush && fuse flush && fault flush -fusedisk "$work/fusedisk" ;;
 	full) may full && fault full ;;
 	eio | short | write) traced "$name" && fault "$name" ;;
-	kill) fault kill; fault kill -sync journal ;;
 	*) fault "$name" ;;
 	esac
 done

@@ -48,14 +48,14 @@ func newBroker(r *rig, dir string, args ...string) (*broker, error) {
 // launch starts the process and does not wait for it.
 func (b *broker) launch() error {
 	args := append([]string{}, b.prefix...)
-	args = append(args, b.rig.binary, "serve", "-d", b.dir, "-l", b.address, "--sync", b.rig.policy, "--log-format", "text")
+	args = append(args, b.rig.binary, "serve", "-d", b.dir, "-l", b.address, "--override", "bobbin.design="+b.rig.design.String(), "--log-format", "text")
 	args = append(args, b.args...)
 	out, err := os.OpenFile(b.logName, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
 	if err != nil {
 		return err
 	}
 	defer out.Close()
-	b.cmd = exec.Command(args[0], args[1:]...)
+	b.cmd = child(args[0], args[1:]...)
 	b.cmd.Stdout, b.cmd.Stderr = out, out
 	if err := b.cmd.Start(); err != nil {
 		return err
@@ -68,6 +68,14 @@ func (b *broker) launch() error {
 		close(done)
 	}()
 	return nil
+}
+
+// child is a command of a process group of its own: an interrupt at the terminal is for this program, which then takes
+// down in order what it has built up.
+func child(name string, args ...string) *exec.Cmd {
+	c := exec.Command(name, args...)
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return c
 }
 
 // start starts the process and waits until it is ready.

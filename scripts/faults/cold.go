@@ -95,6 +95,9 @@ func (r *rig) flipFields(ctx context.Context, from *broker, clean, lost bool, se
 		at   int
 	}{{"length", 10}, {"magic", 16}, {"CRC", 18}, {"attributes", 22}, {"last offset delta", 24}, {"body", batch.HeaderSize + 10}}
 	for i, f := range fields {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		n := []int{0, len(at) / 2, len(at) - 1}[i%3]
 		bad := slices.Clone(raw)
 		bad[at[n]+f.at] ^= 8

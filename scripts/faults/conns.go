@@ -112,7 +112,8 @@ func (r *rig) fewDescriptors(ctx context.Context) error {
 	}
 	time.Sleep(500 * time.Millisecond)
 	var worst time.Duration
-	for range 20 {
+	err = nil
+	for i := 0; i < 20 && err == nil; i++ {
 		begun := time.Now()
 		_, err = t.produce(ctx, "t", 1, []byte("here before"))
 		worst = max(worst, time.Since(begun))
@@ -133,7 +134,7 @@ func (r *rig) fewDescriptors(ctx context.Context) error {
 	}
 	r.check(err == nil, "once they are gone a new one is served after %v: %v", time.Since(begun).Round(time.Millisecond), err)
 	r.alive(ctx, b, t, "after that")
-	r.check(b.terminate(15*time.Second), "stop: code %d, marker %v, %s", b.exitCode(), b.cleanMarker(), b.lastLine())
+	r.check(b.terminate(15*time.Second) && b.exitCode() == 0 && b.cleanMarker(), "clean stop: %s", b.lastLine())
 	r.check(b.sane(), "no panic in the broker's log")
 	return nil
 }

@@ -85,6 +85,9 @@ func damageRun(ctx context.Context, r *rig) error {
 		}
 		for _, name := range names {
 			for _, d := range damages() {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
 				if err := r.damaged(ctx, b, clean, name, d); err != nil {
 					return err
 				}
@@ -139,44 +142,77 @@ func (r *rig) damaged(ctx context.Context, from *broker, clean bool, name string
 	b.logName = r.path("copy.log")
 	_ = os.Remove(b.logName) // may not be there
 	what := fmt.Sprintf("%s, %s (clean stop: %v)", name, d.name, clean)
-	err = b.start()
-	if err != nil {
+	allowed := mayTake(name)
+	if err := b.start(); err != nil {
+		refused := !b.running() && b.exitCode() == 3
 		if b.running() {
 			b.kill()
-			r.check(false, "%s: %v", what, err)
-			return nil
 		}
-		code := b.exitCode()
-		r.check(b.sane() && (code == 1 || code == 3), "%s: code %d: %s", what, code, b.lastLine())
+		r.check(refused && allowed == theStart && b.sane(), "%s: %v", what, err)
 		return nil
 	}
-	verdict := r.afterDamage(ctx, b)
+	verdict, whole := r.afterDamage(ctx, b)
 	stopped := b.terminate(10 * time.Second)
-	bad := strings.HasPrefix(verdict, "WRONG")
-	if !b.sane() || !stopped || bad {
-		r.check(false, "%s: %s; sane %v, stopped %v", what, verdict, b.sane(), stopped)
-		return nil
+	if !stopped || b.exitCode() != 0 || !b.sane() {
+		whole, allowed, verdict = false, nothing, fmt.Sprintf("%s; a stop within 10 s: %v, code %d: %s", verdict, stopped, b.exitCode(), b.lastLine())
 	}
-	fmt.Printf("ok      %s: %s\n", what, verdict)
+	r.check(whole || allowed == theRecords && !strings.Contains(verdict, wrong), "%s: %s", what, verdict)
 	return nil
 }
 
-// afterDamage says what a broker that started makes of the topic. Wrong values are worse than an error.
-func (r *rig) afterDamage(ctx context.Context, b *broker) string {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	values, err := read(ctx, b.address, "t", 0, 50)
-	for i, v := range values {
-		if m, ok := markOf(v); !ok || m.sequence != uint64(i) {
-			return fmt.Sprintf("WRONG value of record %d", i)
+// loss is what the damage of a file may cost at most. Whatever it is, the other partition is whole, and the stop clean.
+type loss int
+
+const (
+	nothing    loss = iota // the file can be made anew
+	theRecords             // of that partition, but what is read is right
+	theStart               // refused with code 3: the file cannot be made anew, and a guess could do harm
+)
+
+func mayTake(name string) loss {
+	switch dir, file := filepath.Split(name); {
+	case file == "meta.properties", file == "raft-state", dir == "__bobbin_metadata-0/" && (file == "partition.metadata" || filepath.Ext(file) == ".log"):
+		return theStart
+	case file == "partition.metadata", filepath.Ext(file) == ".log", filepath.Ext(file) == ".journal":
+		return theRecords
+	}
+	return nothing
+}
+
+// wrong is in the verdict on a broker that serves something else than what was acknowledged.
+const wrong = "WRONG"
+
+// afterDamage says what a broker that started makes of the topic, and whether nothing at all is missing.
+func (r *rig) afterDamage(ctx context.Context, b *broker) (verdict string, whole bool) {
+	for p := range int32(2) {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		values, err := read(ctx, b.address, "t", p, 50)
+		cancel()
+		for i, v := range values {
+			if m, ok := markOf(v); !ok || m.sequence != uint64(i) {
+				return fmt.Sprintf("%s value of record %d", wrong, i), false
+			}
+		}
+		if err == nil {
+			continue
+		}
+		if p == 1 && verdict == "" {
+			verdict = wrong + ": of the partition that was not damaged "
+		}
+		verdict += fmt.Sprintf("%d of 50 records: %v; ", len(values), err)
+	}
+	if verdict != "" {
+		return verdict, false
+	}
+	t, err := newTeller(b.address)
+	if err != nil {
+		return err.Error(), false
+	}
+	defer t.close()
+	for p := range int32(2) {
+		if o, err := t.produce(ctx, "t", p, []byte("new")); err != nil || o != 50 {
+			return fmt.Sprintf("a new record of partition %d gets offset %d: %v", p, o, err), false
 		}
 	}
-	other, err2 := read(ctx, b.address, "t", 1, 50)
-	if err2 != nil && ctx.Err() == nil {
-		return fmt.Sprintf("WRONG the partition that was not damaged has %d of 50: %v", len(other), err2)
-	}
-	if err == nil {
-		return "healed"
-	}
-	return fmt.Sprintf("%d of 50 records: %v", len(values), err)
+	return "healed", true
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -11,16 +12,31 @@ import (
 
 // verdict is what a comparison of the manifest with the topic found.
 type verdict struct {
-	acked, read, lost, duplicated, unseen, disordered, foreign, gaps int
+	acked, read   int
+	lost          int           // acknowledged with an offset that another record has, or none
+	oldest        time.Duration // of those that are lost: how long before the cut it was acknowledged
+	unseen        int           // of those that are lost: nowhere else either
+	duplicated    int
+	disordered    int
+	foreign, gaps int // what nobody wrote, and offsets without a record
+	shown         int // to a consumer, while all that happened
+	retracted     int // of these: not there any more
+	skipped       int // jumps of that consumer, in either direction
 }
 
-func (v verdict) good() bool {
-	return v.lost+v.duplicated+v.unseen+v.disordered+v.foreign+v.gaps == 0
+// kept: nothing that anybody was told has become untrue.
+func (v verdict) kept() bool {
+	return v.whole() && v.lost+v.retracted+v.skipped == 0 && v.shown > 0
+}
+
+// whole is what no policy may break: everything that is there was written, once, in its order.
+func (v verdict) whole() bool {
+	return v.duplicated+v.disordered+v.foreign+v.gaps == 0 && v.read > 0
 }
 
 func (v verdict) String() string {
-	return fmt.Sprintf("acked %d, read %d, lost %d, duplicated %d, unseen %d, out of order %d, not ours %d, gaps %d",
-		v.acked, v.read, v.lost, v.duplicated, v.unseen, v.disordered, v.foreign, v.gaps)
+	return fmt.Sprintf("acked %d, read %d, lost %d (unseen %d), duplicated %d, out of order %d, not ours %d, gaps %d, shown %d, retracted %d, skips %d",
+		v.acked, v.read, v.lost, v.unseen, v.duplicated, v.disordered, v.foreign, v.gaps, v.shown, v.retracted, v.skipped)
 }
 
 // judge reads the topic from its beginning to its end and compares.
@@ -75,6 +91,9 @@ func (l *load) judge(ctx context.Context) (verdict, error) {
 	for p := range found {
 		l.compare(&v, p, found[p], good[p])
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v.skipped = l.mu.skipped
 	return v, nil
 }
 
@@ -90,7 +109,7 @@ func (l *load) compare(v *verdict, partition int, found []mark, good []bool) {
 	for i, m := range found {
 		switch {
 		case !good[i]:
-			v.foreign++
+			v.foreign++ // gaps among them
 			continue
 		case seen[m]:
 			v.duplicated++
@@ -100,14 +119,24 @@ func (l *load) compare(v *verdict, partition int, found []mark, good []bool) {
 		seen[m] = true
 		last[m.producer] = max(last[m.producer], int64(m.sequence))
 	}
+	there := func(t told) bool { return t.offset < int64(len(found)) && good[t.offset] && found[t.offset] == t.mark }
 	v.acked += len(l.mu.acked[partition])
-	for offset, m := range l.mu.acked[partition] {
-		if offset < int64(len(found)) && good[offset] && found[offset] == m {
+	for _, t := range l.mu.acked[partition] {
+		if there(t) {
 			continue
 		}
 		v.lost++
-		if !seen[m] {
+		if !seen[t.mark] {
 			v.unseen++
+		}
+		if next := slices.IndexFunc(l.cuts, func(c cut) bool { return t.at.Before(c.over) }); next >= 0 {
+			v.oldest = max(v.oldest, l.cuts[next].at.Sub(t.at))
+		}
+	}
+	v.shown += len(l.mu.shown[partition])
+	for _, t := range l.mu.shown[partition] {
+		if !there(t) {
+			v.retracted++
 		}
 	}
 }

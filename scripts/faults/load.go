@@ -24,17 +24,31 @@ type mark struct {
 	sequence uint64
 }
 
-// load is a set of idempotent producers, and the manifest of what was acknowledged to them.
+// told is what the broker told a client once: that a record has this offset.
+type told struct {
+	offset int64
+	mark   mark
+	at     time.Time
+}
+
+// cut is a fault: what was acknowledged before over was acknowledged before at, or was on its way by then.
+type cut struct{ at, over time.Time }
+
+// load is a set of idempotent producers and a consumer, and the manifest of what was acknowledged and shown to them.
+// Nothing is ever taken out of it: of two records that were acknowledged with one offset, one is lost.
 type load struct {
 	address string
 	clients []*kgo.Client
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 	pause   sync.RWMutex // held while nobody may send
+	cuts    []cut
 
 	mu struct {
 		sync.Mutex
-		acked   [loadPartitions]map[int64]mark
+		acked   [loadPartitions][]told
+		shown   [loadPartitions][]told
+		skipped int // places where the consumer was not shown the offset after the last
 		failed  map[string]int
 		last    time.Time
 		longest time.Duration // between two acknowledgements
@@ -79,9 +93,6 @@ func createTopic(ctx context.Context, address, topic string, partitions int32, c
 // startLoad begins to send as fast as acknowledgements come back.
 func startLoad(ctx context.Context, address string) (*load, error) {
 	l := &load{address: address}
-	for i := range l.mu.acked {
-		l.mu.acked[i] = map[int64]mark{}
-	}
 	l.mu.failed = map[string]int{}
 	l.mu.last = time.Now()
 	ctx, l.cancel = context.WithCancel(ctx)
@@ -97,6 +108,13 @@ func startLoad(ctx context.Context, address string) (*load, error) {
 		l.clients = append(l.clients, c)
 		l.running.Go(func() { l.send(ctx, c, uint32(p)) })
 	}
+	c, err := kgo.NewClient(kgo.SeedBrokers(address), kgo.ConsumeTopics(loadTopic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.RetryBackoffFn(quickly), kgo.MetadataMinAge(50*time.Millisecond), kgo.DialTimeout(time.Second), kgo.FetchMaxWait(100*time.Millisecond))
+	if err != nil {
+		return nil, err
+	}
+	l.clients = append(l.clients, c)
+	l.running.Go(func() { l.watch(ctx, c) })
 	return l, nil
 }
 
@@ -128,8 +146,29 @@ func (l *load) answered(ctx context.Context, r *kgo.Record, m mark, err error) {
 	now := time.Now()
 	l.mu.longest = max(l.mu.longest, now.Sub(l.mu.last))
 	l.mu.last = now
-	l.mu.acked[r.Partition][r.Offset] = m
+	l.mu.acked[r.Partition] = append(l.mu.acked[r.Partition], told{r.Offset, m, now})
 }
+
+// watch reads what is written, as it is written. It goes on across faults: its client retries.
+func (l *load) watch(ctx context.Context, c *kgo.Client) {
+	for ctx.Err() == nil {
+		fetches := c.PollFetches(ctx)
+		now := time.Now()
+		l.mu.Lock()
+		for r := range fetches.RecordsAll() {
+			shown := &l.mu.shown[r.Partition]
+			if n := len(*shown); n > 0 && (*shown)[n-1].offset+1 != r.Offset {
+				l.mu.skipped++
+			}
+			m, _ := markOf(r.Value) // one that is not ours is in the manifest as nobody's, and cannot be found
+			*shown = append(*shown, told{r.Offset, m, now})
+		}
+		l.mu.Unlock()
+	}
+}
+
+// cut notes a fault. The broker is down, and answers nobody before this returns.
+func (l *load) cut(at time.Time) { l.cuts = append(l.cuts, cut{at, time.Now()}) }
 
 // quiet stops new records and waits until all that were sent have their answer. The returned function goes on.
 func (l *load) quiet(ctx context.Context) (func(), error) {

@@ -73,6 +73,9 @@ func (r *rig) many(ctx context.Context, partitions int) error {
 		return err
 	}
 	rssKilled, fdsKilled := b.status("VmRSS")>>10, b.descriptors()
+	if err := r.oneEach(ctx, c, partitions, "after kill -9"); err != nil {
+		return err
+	}
 	var ended bool
 	stop, _ := took(func() error { ended = b.terminate(time.Minute); return nil })
 	clean := b.exitCode() == 0 && b.cleanMarker()
@@ -81,8 +84,28 @@ func (r *rig) many(ctx context.Context, partitions int) error {
 		return err
 	}
 	rssClean, fdsClean := b.status("VmRSS")>>10, b.descriptors()
+	if err := r.oneEach(ctx, c, partitions, "after a clean stop"); err != nil {
+		return err
+	}
 	idle, _ := took(func() error { ended = ended && b.terminate(time.Minute); return nil })
 	r.check(ended && clean && b.sane(), "%d partitions: create %v, a record each %v (%d MiB, %d fds), start after kill -9 %v (%d MiB, %d fds), stop %v, start %v (%d MiB, %d fds), stop when idle %v",
 		partitions, create, produce, rss, fds, killed, rssKilled, fdsKilled, stop, again, rssClean, fdsClean, idle)
+	return nil
+}
+
+// oneEach checks that every partition has its record.
+func (r *rig) oneEach(ctx context.Context, c *kgo.Client, partitions int, when string) error {
+	ends, err := kadm.NewClient(c).ListEndOffsets(ctx)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return err
+	}
+	have := 0
+	ends.Each(func(o kadm.ListedOffset) { have += int(o.Offset) })
+	if have != partitions {
+		r.check(false, "%s %d partitions have %d records", when, partitions, have)
+	}
 	return nil
 }

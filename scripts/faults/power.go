@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/bobbin-log/bobbin/engine"
-	"github.com/bobbin-log/bobbin/segment"
 )
 
 // freeze stops the broker and waits until none of its threads runs: a sync that is under way while the file system shuts
@@ -42,51 +41,32 @@ func (b *broker) freeze() error {
 	return errors.New("the broker does not stand still")
 }
 
-// powerRun cuts the power of file systems under load, and of a disk of our own: with every durable segment design, and every sync policy. What
-// a policy may lose is counted, and printed beside what it promises.
+// powerRun cuts the power of file systems under load, and of a disk of our own. What a policy may lose is counted, and
+// printed beside what it promises.
 func powerRun(ctx context.Context, r *rig) error {
-	var all []engine.Design
-	for _, s := range segment.Designs {
-		if s.Durable {
-			d := engine.DefaultDesign
-			d.Segment = s.Name
-			all = append(all, d)
+	for _, kind := range r.kinds {
+		line, err := r.powerOf(ctx, kind, r.duration/time.Duration(len(r.kinds)))
+		if err != nil {
+			return fmt.Errorf("%s on %s: %w", r.design, kind, err)
 		}
-	}
-	for _, p := range engine.SyncPolicies {
-		if d := engine.DefaultDesign; p.Name != d.Sync {
-			d.Sync = p.Name
-			all = append(all, d)
+		if r.table == nil {
+			r.table = []report{{"file system", "design", "cuts", "acked", "read", "lost", "oldest lost, before its cut", "duplicated", "out of order",
+				"gaps", "shown", "retracted", "slowest start", "promise"}}
 		}
+		r.table = append(r.table, line)
 	}
-	kinds := strings.Split(r.fsType, ",")
-	each := r.duration / time.Duration(len(all)*len(kinds))
-	table := report{"file system", "design", "cuts", "acked", "read", "lost", "duplicated", "out of order", "gaps", "slowest start", "promise"}
-	lines := []report{table}
-	for _, kind := range kinds {
-		for _, d := range all {
-			line, err := r.powerOf(ctx, kind, d, each)
-			if err != nil {
-				return fmt.Errorf("%s on %s: %w", d, kind, err)
-			}
-			lines = append(lines, line)
-		}
-	}
-	printTable(lines)
 	return nil
 }
 
-// powerOf cuts the power of one design on one file system for a while.
-func (r *rig) powerOf(ctx context.Context, kind string, design engine.Design, duration time.Duration) (report, error) {
+// powerOf cuts the power of one file system for a while.
+func (r *rig) powerOf(ctx context.Context, kind string, duration time.Duration) (report, error) {
 	defer r.undoTo(len(r.mu.undo))
-	policy := engine.SyncPolicies[slices.IndexFunc(engine.SyncPolicies, func(p engine.SyncPolicy) bool { return p.Name == design.Sync })]
-	r.policy = policy.Name // what the broker is started with
+	policy := r.policy()
 	d, err := newMedium(r, kind)
 	if err != nil {
 		return nil, err
 	}
-	b, l, err := underLoad(ctx, r, d.data(), "--override", "bobbin.design="+design.String(), "--override", "log.retention.check.interval.ms=700",
-		"--override", "log.retention.bytes=16777216")
+	b, l, err := underLoad(ctx, r, d.data(), "--override", "log.retention.check.interval.ms=700")
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +75,7 @@ func (r *rig) powerOf(ctx context.Context, kind string, design engine.Design, du
 	cuts := 0
 	for end := time.Now().Add(duration); cuts < r.rounds && (cuts < 2 || time.Now().Before(end)) && ctx.Err() == nil; {
 		time.Sleep(time.Duration(random.Int64N(int64(700 * time.Millisecond))))
+		at := time.Now()
 		if err := errors.Join(b.freeze(), d.cut()); err != nil {
 			return nil, err
 		}
@@ -107,6 +88,7 @@ func (r *rig) powerOf(ctx context.Context, kind string, design engine.Design, du
 		if out, ok := b.verify(); !ok && policy.AckDurable && kind != "volatile" {
 			r.check(false, "log verify after cut %d: %s", cuts, out)
 		}
+		l.cut(at)
 		if err := b.start(); err != nil {
 			return nil, err
 		}
@@ -116,15 +98,23 @@ func (r *rig) powerOf(ctx context.Context, kind string, design engine.Design, du
 			}
 		}
 	}
-	v, err := l.conclude(ctx, r, b, fmt.Sprintf("%d power cuts of %s on %s", cuts, design, kind), policy.AckDurable)
-	return powerLine(kind, design, cuts, v, b, policy), err
+	v, err := l.conclude(ctx, r, b, fmt.Sprintf("%d power cuts of %s", cuts, kind), policy.AckDurable)
+	return r.powerLine(kind, cuts, v, b), err
 }
 
-func powerLine(kind string, design engine.Design, cuts int, v verdict, b *broker, policy engine.SyncPolicy) report {
-	promise := "may lose the tail"
-	if policy.AckDurable {
+// policy is the sync policy of the design whose turn it is.
+func (r *rig) policy() engine.SyncPolicy {
+	return engine.SyncPolicies[slices.IndexFunc(engine.SyncPolicies, func(p engine.SyncPolicy) bool { return p.Name == r.design.Sync })]
+}
+
+func (r *rig) powerLine(kind string, cuts int, v verdict, b *broker) report {
+	promise, oldest := "may lose the tail", ""
+	if r.policy().AckDurable {
 		promise = "loses nothing"
 	}
-	return report{kind, design.String(), fmt.Sprint(cuts), fmt.Sprint(v.acked), fmt.Sprint(v.read), fmt.Sprint(v.lost), fmt.Sprint(v.duplicated),
-		fmt.Sprint(v.disordered), fmt.Sprint(v.gaps), b.slowest.Round(time.Millisecond).String(), promise}
+	if v.lost > 0 {
+		oldest = v.oldest.Round(time.Millisecond).String()
+	}
+	return report{kind, r.design.String(), fmt.Sprint(cuts), fmt.Sprint(v.acked), fmt.Sprint(v.read), fmt.Sprint(v.lost), oldest, fmt.Sprint(v.duplicated),
+		fmt.Sprint(v.disordered), fmt.Sprint(v.gaps), fmt.Sprint(v.shown), fmt.Sprint(v.retracted), b.slowest.Round(time.Millisecond).String(), promise}
 }

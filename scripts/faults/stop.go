@@ -68,7 +68,7 @@ func (r *rig) wrongDirectories() error {
 			}
 			return err
 		}, nil, true},
-		{"of Kafka", func(dir string) error {
+		{"of Kafka whose metadata cannot be read", func(dir string) error {
 			err := meta("#\n#Sat Nov 21 10:00:00 UTC 2026\ncluster.id=MkU3OEVBNTcwNTJENDM2Qk\ndirectory.id=Yl0kVqHzTuW8x1eBxVv0bg\nnode.id=1\nversion=1\n")(dir)
 			for _, d := range []string{"__cluster_metadata-0", "orders-0"} {
 				if err == nil {
@@ -79,7 +79,7 @@ func (r *rig) wrongDirectories() error {
 				}
 			}
 			return err
-		}, nil, true},
+		}, nil, false},
 	} {
 		dir := r.path("wrong-" + strings.ReplaceAll(c.name, " ", "-"))
 		if err := c.prepare(dir); err != nil {
@@ -113,7 +113,10 @@ func (r *rig) judgeStart(name, dir string, starts bool, args ...string) error {
 	if err := b.launch(); err != nil {
 		return err
 	}
-	ended := b.wait(2 * time.Second)
+	for end := time.Now().Add(startLimit); b.running() && !strings.Contains(b.log(), "msg=ready") && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	ended := b.wait(100 * time.Millisecond)
 	ready := strings.Contains(b.log(), "msg=ready")
 	if !ended && !b.terminate(10*time.Second) {
 		r.check(false, "on a directory %s: it does not stop", name)
@@ -128,7 +131,11 @@ func (r *rig) judgeStart(name, dir string, starts bool, args ...string) error {
 	if ready {
 		what = "it starts;" + warnings
 	}
-	r.check(ready == starts && b.sane(), "on a directory %s: code %d: %s", name, b.exitCode(), what)
+	right := b.exitCode() != 0
+	if starts {
+		right = b.exitCode() == 0 && b.cleanMarker()
+	}
+	r.check(ready == starts && right && b.sane(), "on a directory %s: code %d: %s", name, b.exitCode(), what)
 	for path, size := range before {
 		if now, ok := listing(dir)[path]; !starts && (!ok || now != size) || !ok {
 			r.check(false, "on a directory %s: %s is gone or changed", name, path)

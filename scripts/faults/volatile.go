@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 )
@@ -53,7 +52,7 @@ func newVolatile(r *rig) (*volatile, error) {
 	if err := errors.Join(os.Mkdir(mounted, 0o777), os.Mkdir(d.dir, 0o777), newImage("ext4", backing, megabytes)); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(r.fusedisk, "-mount", mounted, "-backing", backing, "-megabytes", fmt.Sprint(megabytes))
+	cmd := child(r.fusedisk, "-mount", mounted, "-backing", backing, "-megabytes", fmt.Sprint(megabytes))
 	cmd.Stderr = os.Stderr
 	if d.orders, err = cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -108,3 +107,6 @@ func (d *volatile) restore() error {
 
 // failFlush has flushes fail from now on; zero: they succeed.
 func (d *volatile) failFlush(e syscall.Errno) error { return d.order("flush %d", int(e)) }
+
+// failRead does the same with reads.
+func (d *volatile) failRead(e syscall.Errno) error { return d.order("read %d", int(e)) }
