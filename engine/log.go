@@ -250,6 +250,12 @@ func (l *Log) Flush() {
 // Wait returns once the sync policy's promise holds below upTo. It may do the
 // sync itself, and then outlast ctx by that. It fails with ErrFailed, ErrClosed
 // or the context's error.
+//
+// It knows offsets, and not whose records they are: where a Truncate takes what is
+// waited for, what is appended in its place later satisfies the Wait. On one node
+// that cannot be, for only the metadata's raft truncates, and waits for nothing
+// meanwhile. A leader that steps down has to answer its waiters first: their
+// records' fate is decided by leader epochs, of which a Wait knows nothing.
 func (l *Log) Wait(ctx context.Context, upTo int64) error {
 	if l.Acked(upTo) {
 		return nil

@@ -102,8 +102,8 @@ verified() {
 held_back() {
 	local part end stable
 	for part in "$1"/transactions-*; do
-		end=$(grep -aom1 '^isolation 0: .*' "$part" | grep -o 'offset [0-9]*')
-		stable=$(grep -aom1 '^isolation 1: .*' "$part" | grep -o 'offset [0-9]*')
+		end=$(grep -ao 'isolation 0: .* up to offset [0-9]*' "$part" | grep -o 'offset [0-9]*')
+		stable=$(grep -ao 'isolation 1: .* up to offset [0-9]*' "$part" | grep -o 'offset [0-9]*')
 		[ -n "$end" ] && [ "$end" != "$stable" ] || return 1
 	done
 }

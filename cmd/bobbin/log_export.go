@@ -50,9 +50,9 @@ which is not exported: make them there, and put the directories in place.`,
 			return usagef("--format %s is not known: kafka is the only one", format)
 		}
 		x := &export{fsys: vfs.OS{}, from: args[0], to: args[1], lossy: lossy}
-		lock, err := x.fsys.Lock(filepath.Join(x.from, ".lock"))
+		lock, err := lockDataDirectory(x.fsys, x.from, "exported")
 		if err != nil {
-			return fmt.Errorf("%s cannot be exported while a broker has it open: %w", x.from, err)
+			return err
 		}
 		if err := errors.Join(x.run(), lock.Close()); err != nil {
 			return err
@@ -143,11 +143,7 @@ func (x *export) log(l *storedLog, name string) error {
 	}
 	rule := x.dir.rule(name)
 	for i, s := range l.segments {
-		next := rule.point
-		if !s.last {
-			next = l.segments[i+1].base
-		}
-		if err := x.segment(l, s, next, rule); err != nil {
+		if err := x.segment(l, s, x.dir.due(l, i), rule); err != nil {
 			return err
 		}
 	}

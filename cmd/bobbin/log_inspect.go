@@ -79,21 +79,9 @@ func (x *inspection) path(path string) error {
 	if !info.IsDir() {
 		return x.file(path)
 	}
-	logs := []*storedLog{}
-	if dataDirectory(path) {
-		if logs, err = storedLogs(path); err != nil {
-			return err
-		}
-	} else {
-		l, err := readStoredLog(path)
-		if err != nil {
-			return err
-		}
-		logs = append(logs, l)
-	}
-	dir := path
-	if !dataDirectory(path) {
-		dir = filepath.Dir(path)
+	logs, dir, err := logsAt(path)
+	if err != nil {
+		return err
 	}
 	d, err := readStoredDir(dir, false)
 	if err != nil {

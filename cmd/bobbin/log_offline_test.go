@@ -463,3 +463,83 @@ func TestOfflineAnyDamage(t *testing.T) {
 		}
 	}
 }
+
+// A log that ends at a batch's end, and before what was durable, has lost it
+// without a trace. A repair keeps others from getting its offsets.
+func TestOfflineEndLost(t *testing.T) {
+	f := newFixture(t)
+	f.write(namePoints, []byte("0\n1\norders 0 21\n"))
+	if _, code := f.verify("--strict"); code != exitOK {
+		t.Fatalf("code %d", code)
+	}
+	f.change(lastLog, func(b []byte) []byte { return b[:f.pos[1][2]] })
+	for _, name := range []string{lastIndex, lastTimes} {
+		f.change(name, func(b []byte) []byte { return b[:len(b)/2] })
+	}
+	if r, code := f.verify(); code != exitCorrupt || !strings.Contains(r.Findings[0].Why, "the log ends before offset 18, and was durable up to 20") {
+		t.Errorf("code %d, %+v", code, r.Findings)
+	}
+	if r := run(t, "log", "repair", f.dir, "--yes"); r.code != exitOK {
+		t.Errorf("repair: code %d\n%s", r.code, r.stderr)
+	}
+	if got := offsets(t, f.log); !slices.Equal(got, upTo(18)) {
+		t.Errorf("the log has %v", got)
+	}
+	if r, code := f.verify("--strict"); code != exitOK {
+		t.Errorf("after the repair: code %d, %+v", code, r.Findings)
+	}
+	scan, err := openSegment(filepath.Join(f.log, lastLog), 12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer scan.close()
+	for err == nil {
+		_, err = scan.read()
+	}
+	if scan.next != 21 {
+		t.Errorf("the next record gets offset %d, want 21", scan.next)
+	}
+	if err := os.RemoveAll(f.log); err != nil {
+		t.Fatal(err)
+	}
+	f.write("orders-0/partition.metadata", []byte("version: 0\ntopic_id: AAAAAAAAQAAAAAAAAAAAAQ"))
+	if r, code := f.verify(); code != exitOK || len(r.Findings) != 1 || !strings.Contains(r.Findings[0].Why, "it has no segment, and was durable up to offset 20") {
+		t.Errorf("without a segment: code %d, %+v", code, r.Findings)
+	}
+}
+
+// What is no stored data is not taken for whole data.
+func TestOfflineNothing(t *testing.T) {
+	empty := t.TempDir()
+	other := filepath.Join(empty, "notes.txt")
+	if err := os.WriteFile(other, []byte("text"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	for _, c := range []struct {
+		code int
+		says string
+		args []string
+	}{
+		{exitUsage, "no data directory and no log", []string{"verify", empty}},
+		{exitUsage, "no data directory and no log", []string{"inspect", empty}},
+		{exitUsage, "no data directory", []string{"repair", empty}},
+		{exitUsage, "no data directory", []string{"export", empty, out}},
+		{exitError, "no such file", []string{"verify", empty + "/x"}},
+		{exitError, "no such file", []string{"inspect", empty + "/x"}},
+		{exitError, "no such file", []string{"repair", empty + "/x"}},
+		{exitError, "no such file", []string{"export", empty + "/x", out}},
+		{exitUsage, "no file that can be verified", []string{"verify", other}},
+		{exitUsage, "no file that can be decoded", []string{"inspect", other}},
+	} {
+		if r := run(t, append([]string{"log"}, c.args...)...); r.code != c.code || !strings.Contains(r.stderr, c.says) {
+			t.Errorf("%v: code %d, want %d and %q\n%s%s", c.args, r.code, c.code, c.says, r.out, r.stderr)
+		}
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("an export of nothing has left a directory")
+	}
+	if entries, _ := os.ReadDir(empty); len(entries) != 1 {
+		t.Errorf("what was only looked at has %v now", entries)
+	}
+}

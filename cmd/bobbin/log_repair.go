@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -55,12 +54,9 @@ answers CORRUPT_MESSAGE for what is damaged.`,
 	f.BoolVar(&dry, "dry-run", false, "say what would be done, and do nothing")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		dir, fsys := args[0], vfs.OS{}
-		if _, err := os.Stat(filepath.Join(dir, "meta.properties")); err != nil {
-			return usagef("%s is no data directory: it has no meta.properties", dir)
-		}
-		lock, err := fsys.Lock(filepath.Join(dir, ".lock"))
+		lock, err := lockDataDirectory(fsys, dir, "repaired")
 		if err != nil {
-			return fmt.Errorf("%s cannot be repaired while a broker has it open: %w", dir, err)
+			return err
 		}
 		r, names, err := planRepairs(dir, only)
 		designs := map[string]string{} // of indexes, which a repair removes
@@ -123,10 +119,6 @@ func (r *repairReport) plan(l *storedLog) error {
 	rule, transactions := d.rule(name), newTxnCheck(l)
 	end := int64(0)
 	for i, s := range l.segments {
-		next := rule.point
-		if !s.last {
-			next = l.segments[i+1].base
-		}
 		if err := transactions.begin(s, rule); err != nil {
 			return err
 		}
@@ -134,7 +126,7 @@ func (r *repairReport) plan(l *storedLog) error {
 			r.Mended = append(r.Mended, warning(s.aborted, 0, "it is damaged, and made anew"))
 		}
 		var wrong []finding
-		p, err := planRepair(name, s, next, rule, func(b batch.Batch) { wrong = append(wrong, transactions.batch(b)...) })
+		p, err := planRepair(name, s, d.due(l, i), rule, func(b batch.Batch) { wrong = append(wrong, transactions.batch(b)...) })
 		if err != nil {
 			return err
 		}

@@ -93,16 +93,10 @@ func (v *verifier) paths(paths []string) error {
 		if err != nil {
 			return err
 		}
-		switch {
-		case !info.IsDir():
+		if info.IsDir() {
+			err = v.directory(path)
+		} else {
 			err = v.file(path)
-		case dataDirectory(path):
-			err = v.dataDirectory(path)
-		default:
-			var l *storedLog
-			if l, err = readStoredLog(path); err == nil {
-				err = v.log(l, filepath.Dir(path))
-			}
 		}
 		if err != nil {
 			return err
@@ -111,21 +105,30 @@ func (v *verifier) paths(paths []string) error {
 	return nil
 }
 
-func (v *verifier) dataDirectory(dir string) error {
-	logs, err := storedLogs(dir)
+// directory verifies a data directory, or a log.
+func (v *verifier) directory(path string) error {
+	logs, dir, err := logsAt(path)
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{namePoints, nameStarts, nameCleaned, nameMarks} {
-		if err := v.sidecar(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
+	if dir == path {
+		err = v.checkpoints(dir)
 	}
-	if _, err := v.dir(dir); err != nil {
-		return err
+	if err == nil {
+		_, err = v.dir(dir)
 	}
 	for _, l := range logs {
-		if err := v.log(l, dir); err != nil {
+		if err == nil {
+			err = v.log(l, dir)
+		}
+	}
+	return err
+}
+
+// checkpoints verifies the files of a data directory that speak of all its logs.
+func (v *verifier) checkpoints(dir string) error {
+	for _, name := range []string{namePoints, nameStarts, nameCleaned, nameMarks} {
+		if err := v.sidecar(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}

@@ -84,6 +84,11 @@ func planRepair(log string, s storedSegment, next int64, rule logRule, see func(
 		case err == nil:
 			see(b.Batch)
 		case errors.Is(err, io.EOF):
+			if end := r.end(scan.next); s.last && end < next {
+				// The disk lost them without a trace. No other records must get
+				// their offsets.
+				r.Lost = append(r.Lost, lostRange{Position: scan.size, First: end, Next: next, Why: fmt.Sprintf("it ends here, and was durable up to offset %d", next-1)})
+			}
 			if len(r.Lost) == 0 {
 				return nil, nil
 			}
@@ -109,7 +114,7 @@ func planRepair(log string, s storedSegment, next int64, rule logRule, see func(
 // end is where a segment ends then of which the last whole batch ends before
 // offset next.
 func (r *repair) end(next int64) int64 {
-	if r != nil {
+	if r != nil && len(r.Lost) > 0 {
 		next = max(next, r.Lost[len(r.Lost)-1].Next)
 	}
 	return next

@@ -2,12 +2,16 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/bobbin-log/bobbin/segment/vfs"
 )
 
 // storedLog is the directory of one partition.
@@ -92,6 +96,44 @@ func readStoredLog(dir string) (*storedLog, error) {
 		}
 	}
 	return l, nil
+}
+
+// logsAt lists the logs of a data directory, or that of a partition, and tells in
+// which data directory they are. A directory that is neither is a usage error: what
+// is not looked at must not pass for whole.
+func logsAt(dir string) (logs []*storedLog, data string, err error) {
+	if dataDirectory(dir) {
+		logs, err = storedLogs(dir)
+		return logs, dir, err
+	}
+	l, err := readStoredLog(dir)
+	if err == nil && len(l.segments) == 0 && !isLogName(filepath.Base(dir)) {
+		err = usagef("%s is no data directory and no log: it has neither a meta.properties nor a segment", dir)
+	}
+	return []*storedLog{l}, filepath.Dir(filepath.Clean(dir)), err
+}
+
+// needDataDirectory is a usage error for a directory that is none.
+func needDataDirectory(dir string) error {
+	if _, err := os.Stat(dir); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(dir, "meta.properties")); err != nil {
+		return usagef("%s is no data directory: it has no meta.properties", dir)
+	}
+	return nil
+}
+
+// lockDataDirectory keeps brokers out while something is done with a directory.
+func lockDataDirectory(fsys vfs.FS, dir, done string) (io.Closer, error) {
+	if err := needDataDirectory(dir); err != nil {
+		return nil, err
+	}
+	lock, err := fsys.Lock(filepath.Join(dir, ".lock"))
+	if errors.Is(err, vfs.ErrLocked) {
+		err = fmt.Errorf("%s cannot be %s while a broker has it open: %w", dir, done, err)
+	}
+	return lock, err
 }
 
 // fileOffset reads the offset that the name of a segment, an index or a

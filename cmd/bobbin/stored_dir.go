@@ -123,6 +123,19 @@ func (d *storedDir) gaps(log string) int64 {
 	return max(d.cleaned[log], d.starts[log])
 }
 
+// due is the offset that must follow the i-th segment of a log: the next one's, or
+// the one up to which the last is known to have gone, where not the journal has it.
+func (d *storedDir) due(l *storedLog, i int) int64 {
+	name := filepath.Base(l.dir)
+	switch {
+	case i+1 < len(l.segments):
+		return l.segments[i+1].base
+	case len(d.journal.Runs(name)) > 0:
+		return 0
+	}
+	return d.points[name]
+}
+
 // lacking shows what a log, which ends before offset end by its own segments, gets
 // from the journal by the next start, and returns where it ends then. It fails with
 // an *engine.CorruptError if between the two something is missing.

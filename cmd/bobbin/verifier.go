@@ -91,8 +91,14 @@ func (v *verifier) log(l *storedLog, dir string) error {
 		}
 		next = max(end, s.base)
 	}
-	if err := v.journal(d, l, max(next, 0)); err != nil {
+	if next, err = v.journal(d, l, max(next, 0)); err != nil {
 		return err
+	}
+	switch point := d.points[filepath.Base(l.dir)]; {
+	case len(l.segments) == 0 && point > 0:
+		v.report.add(warning(l.dir, 0, fmt.Sprintf("it has no segment, and was durable up to offset %d: its design keeps none on the disk, or they are lost", point-1)))
+	case next < point:
+		v.report.add(finding{Path: l.dir, First: next, Next: point, Why: fmt.Sprintf("the log ends before offset %d, and was durable up to %d: what lies between is lost", next, point-1)})
 	}
 	for _, path := range l.others {
 		if err := v.sidecar(path); err != nil {
@@ -161,10 +167,11 @@ func (v *verifier) segment(s storedSegment, rule logRule, transactions *txnCheck
 	}
 }
 
-// journal verifies what only the journal has of a log that ends before offset end.
-func (v *verifier) journal(d *storedDir, l *storedLog, end int64) error {
+// journal verifies what only the journal has of a log that ends before offset end,
+// and returns where it ends with that.
+func (v *verifier) journal(d *storedDir, l *storedLog, end int64) (next int64, err error) {
 	first, runs := end, 0
-	next, err := d.lacking(l, end, func(r engine.JournalRun, s batch.Set) error {
+	next, err = d.lacking(l, end, func(r engine.JournalRun, s batch.Set) error {
 		if runs++; runs == 1 {
 			first = s.First().BaseOffset()
 		}
@@ -185,7 +192,7 @@ func (v *verifier) journal(d *storedDir, l *storedLog, end int64) error {
 		v.report.JournalOffsets += next - first
 		v.report.add(warning(l.dir, 0, fmt.Sprintf("offsets %d-%d are only in the journal (the broker was not stopped cleanly: it adds them when it starts, as log repair does)", first, next-1)))
 	}
-	return err
+	return next, err
 }
 
 // judge turns damage into a finding. The end of a log that was not stopped
