@@ -145,8 +145,7 @@ func (l *Log) loadState(snapshots []int64, r recoveryPoints) error {
 		if h.BaseOffset() < at {
 			return nil
 		}
-		_, _, err := l.mu.producers.observe(s, h)
-		return err
+		return l.learn(s, h)
 	})
 	l.decided()
 	if l.mu.epochs.trim(start) {
@@ -166,10 +165,7 @@ func (l *Log) reloadProducers(end int64) error {
 		return err
 	}
 	l.mu.producers, l.mu.snapshots, l.mu.early, l.mu.snapshotAt = p, nil, nil, -1
-	err = l.replay(at, func(s *scanner, h batch.Batch) error {
-		_, _, err := l.mu.producers.observe(s, h)
-		return err
-	})
+	err = l.replay(at, l.learn)
 	l.decided()
 	return err
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -91,27 +92,33 @@ func (p *producers) undecided() int64 {
 }
 
 // observe remembers the batch that s is at, by its header, and returns the
-// transaction that it ends. A marker that cannot be read ends none: consumers of
-// committed data then wait in front of what nobody can decide.
+// transaction that it ends. A marker that cannot be read is a *CorruptError, and
+// ends none.
 func (p *producers) observe(s *scanner, h batch.Batch) (t transaction, ok bool, err error) {
 	if !h.IsControl() {
 		p.update(h)
 		return t, false, nil
 	}
-	offset := h.BaseOffset()
 	b, err := s.whole(s.at, h.Size())
-	if err == nil {
-		t, ok, err = p.end(b)
-		if err != nil {
-			err = s.corrupt(s.at, err.Error())
-		}
+	if err != nil {
+		return t, false, err
 	}
-	var damaged *CorruptError
-	if errors.As(err, &damaged) {
-		s.l.log.Error("a transaction's marker is damaged: what it decides stays undecided", "log", s.l.name, "offset", offset, "err", err)
-		err = nil
+	if t, ok, err = p.end(b); err != nil {
+		err = s.corrupt(s.at, err.Error())
 	}
 	return t, ok, err
+}
+
+// learn is observe for the state of the log, which is being opened or cut.
+// Consumers of committed data wait in front of what nobody can decide.
+func (l *Log) learn(s *scanner, h batch.Batch) error {
+	_, _, err := l.mu.producers.observe(s, h)
+	var damaged *CorruptError
+	if errors.As(err, &damaged) {
+		l.log.Error("a transaction's marker is damaged: what it decides stays undecided", "log", l.name, "err", err)
+		return nil
+	}
+	return err
 }
 
 // remember notes a batch that was appended. Log.mu is held, and the log's end is
@@ -183,20 +190,22 @@ func (l *Log) rebuildAborted(bases, snapshots []int64, gaps int64) (changed int,
 	if err != nil {
 		return 0, err
 	}
-	ended := map[int64]int64{} // the last marker of each producer on the way
 	parts := *l.view.Load()
+	r := rebuilding{gaps: gaps, base: parts[0].base, ended: map[int64]int64{}}
 	for _, p := range parts {
 		if p.base > bases[len(bases)-1] {
 			break
 		}
-		old, entries := l.abortedOf(p.base), []byte(nil)
+		r.begin(l.abortedOf(p.base), len(p.damaged()) > 0)
 		err := l.replayPart(p, max(from, p.base), func(s *scanner, h batch.Batch) error {
+			r.pass(h)
 			t, ok, err := known.observe(s, h)
-			if ok && t.aborted {
-				entries = append(entries, t.entry(old, ended, gaps, parts[0].base)...)
-			}
-			if ok {
-				ended[t.ProducerID] = t.Last
+			var damaged *CorruptError
+			switch {
+			case errors.As(err, &damaged):
+				r.doubt, err = true, nil
+			case ok:
+				r.end(t)
 			}
 			return err
 		})
@@ -206,7 +215,7 @@ func (l *Log) rebuildAborted(bases, snapshots []int64, gaps int64) (changed int,
 		if !slices.Contains(bases, p.base) {
 			continue
 		}
-		replaced, err := l.replaceAborted(p.base, entries)
+		replaced, err := l.replaceAborted(p.base, r.finish())
 		if err != nil {
 			return changed, err
 		}
@@ -262,37 +271,82 @@ func (l *Log) replaceAborted(base int64, entries []byte) (bool, error) {
 	if len(entries) == 0 {
 		return true, errors.Join(l.remove(fileName(l.dir, base, suffixAborted)), l.fs.SyncDir(l.dir))
 	}
-	err := vfs.ReplaceFile(l.fs, l.dir, name, entries)
-	if errors.Is(err, vfs.ErrNoSpace) {
-		l.log.Warn("no room for an index of aborted transactions: the next start makes it again", "log", l.name, "segment", base)
-		err = nil
-	}
-	if err != nil {
+	// Also on a full disk nothing goes on without it: once the recovery point is
+	// past the markers nobody would make it again.
+	if err := vfs.ReplaceFile(l.fs, l.dir, name, entries); err != nil {
 		return true, fmt.Errorf("%s: %w", name, err)
 	}
 	return true, nil
 }
 
-// entry is that of an aborted transaction in the index: the one that is there, if it
-// can be true. It may say that the transaction began before the first of its records
-// that is left, below offset gaps or in front of the log's base, but not before
-// another one of the producer had ended.
-func (t transaction) entry(old []byte, ended map[int64]int64, gaps, base int64) []byte {
-	before, known := ended[t.ProducerID]
-	for e := old; len(e) > 0; e = e[abortedEntry:] {
+// rebuilding makes the entries of one index after the other. What the log says
+// counts; what the index says is kept where the log does not know better:
+//
+//   - a transaction may have begun before the first of its records that is left,
+//     below offset gaps or in front of the log's base, but not before another one of
+//     the producer had ended;
+//   - where batches are damaged, or a repair has put an empty one in their place,
+//     there were markers among them perhaps. From there on what was there stays:
+//     what was aborted must not be taken for committed.
+type rebuilding struct {
+	gaps, base int64
+	ended      map[int64]int64 // by producer, the offset of its last marker
+	doubt      bool
+
+	old, entries []byte // of the segment
+}
+
+func (r *rebuilding) begin(old []byte, damaged bool) {
+	r.old, r.entries, r.doubt = old, nil, r.doubt || damaged
+}
+
+// pass takes notice of the header of a batch.
+func (r *rebuilding) pass(h batch.Batch) {
+	if h.Count() == 0 && h.ProducerID() < 0 && !h.IsControl() {
+		r.doubt = true
+	}
+}
+
+// end passes the marker of a transaction.
+func (r *rebuilding) end(t transaction) {
+	before, known := r.ended[t.ProducerID]
+	r.ended[t.ProducerID] = t.Last
+	if !t.aborted {
+		return
+	}
+	for e := r.old; len(e) > 0; e = e[abortedEntry:] {
 		a := parseAborted(e)
 		if a.ProducerID != t.ProducerID || a.Last != t.Last {
 			continue
 		}
-		if a.First == t.First || a.First < t.First && (!known || a.First > before) && (t.First <= gaps || a.First < base) {
-			return e[:abortedEntry]
+		if r.doubt || a.First == t.First || a.First < t.First && (!known || a.First > before) && (t.First <= r.gaps || a.First < r.base) {
+			r.entries = append(r.entries, e[:abortedEntry]...)
+			return
 		}
 	}
-	entry := binary.BigEndian.AppendUint16(nil, abortedVersion)
+	r.entries = binary.BigEndian.AppendUint16(r.entries, abortedVersion)
 	for _, n := range []int64{t.ProducerID, t.First, t.Last, t.stable} {
-		entry = binary.BigEndian.AppendUint64(entry, uint64(n))
+		r.entries = binary.BigEndian.AppendUint64(r.entries, uint64(n))
 	}
-	return entry
+}
+
+// finish returns the entries, in the order of their markers.
+func (r *rebuilding) finish() []byte {
+	if !r.doubt {
+		return r.entries
+	}
+	have := map[int64]bool{}
+	for e := r.entries; len(e) > 0; e = e[abortedEntry:] {
+		have[parseAborted(e).Last] = true
+	}
+	all := slices.Collect(slices.Chunk(r.entries, abortedEntry))
+	for e := range slices.Chunk(r.old, abortedEntry) {
+		if !have[parseAborted(e).Last] {
+			all = append(all, e)
+		}
+	}
+	slices.SortFunc(all, func(a, b []byte) int { return cmp.Compare(parseAborted(a).Last, parseAborted(b).Last) })
+	return slices.Concat(all...)
 }
 
 // unite returns what is in either of two lists of bases, ascending.

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -224,4 +225,78 @@ func TestCompactKeepsEpochs(t *testing.T) {
 		t.Errorf("the log begins with the batch of %d", all[0].BaseOffset())
 	}
 	closeStore(t, x.store, x.log)
+}
+
+// Wherever the making of an index is interrupted, or finds no room, the next start
+// makes it.
+func TestAbortedRebuiltInterrupted(t *testing.T) {
+	mem := vfs.NewMem()
+	x := newTransactions(t, mem)
+	x.data(1, "a") // 0
+	marker := x.end(1, batch.Abort)
+	mustAppend(t, x.log, records(3, "behind", 1))
+	killed := mem.Kill()
+	closeStore(t, x.store, x.log)
+	for n, stopped := 0, true; stopped; n++ {
+		stop := vfs.StopAfter(n)
+		disk := killed.Kill()
+		s, err := engine.OpenStore(engine.StoreOptions{FS: vfs.NewInject(disk, stop.Before), Dir: "/data", NodeID: 1})
+		if err == nil {
+			_, _ = s.Open("t-0", engine.LogOptions{Config: x.log.Config()})
+			stopped = stop.Stopped()
+			_ = s.Close()
+		}
+		stopped = stopped || err != nil
+		x.restart(disk.Crash(rand.New(rand.NewPCG(uint64(n), 1)), 50))
+		x.aborts(fmt.Sprintf("after %d operations", n), engine.Aborted{ProducerID: 1, First: 0, Last: marker})
+		closeStore(t, x.store, x.log)
+	}
+}
+
+// What the index says of a marker that is damaged, or that a repair has taken,
+// stays: its transaction must not pass for a committed one.
+func TestAbortedMarkerLost(t *testing.T) {
+	mem := vfs.NewMem()
+	x := newTransactions(t, mem)
+	x.data(1, "a")                  // 0
+	first := x.end(1, batch.Abort)  // 1
+	x.data(1, "b")                  // 2
+	second := x.end(1, batch.Abort) // 3
+	closeStore(t, x.store, x.log)
+	writeAbortedIndex(t, mem, [4]int64{1, 0, first, 2}, [4]int64{1, 2, second, 4})
+	x.restart(mem)
+	want := []engine.Aborted{{ProducerID: 1, First: 0, Last: first}, {ProducerID: 1, First: 2, Last: second}}
+	x.aborts("whole", want...)
+	lost := batchesOf(t, x.log)[1]
+	closeStore(t, x.store, x.log)
+	name := fmt.Sprintf("/data/t-0/%020d.log", 0)
+	raw, err := vfs.ReadFile(mem, name, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(raw, lost)
+	for what, change := range map[string]func() []byte{
+		"damaged": func() []byte {
+			b := slices.Clone(raw)
+			b[at+len(lost)-1] ^= 1
+			return b
+		},
+		"repaired": func() []byte {
+			return slices.Concat(raw[:at], batch.Gap(first, first+1, 0), raw[at+len(lost):])
+		},
+	} {
+		disk := mem.Kill()
+		if err := vfs.WriteFile(disk, name, change()); err != nil {
+			t.Fatal(err)
+		}
+		removeSnapshots(t, disk)
+		_ = disk.Remove("/data/.kafka_cleanshutdown")
+		_ = disk.Remove(fmt.Sprintf("/data/t-0/%020d.index", 0))
+		x.restart(disk)
+		if _, err := x.log.RebuildAborted(0); err != nil {
+			t.Error(err)
+		}
+		x.aborts(what, want...)
+		_ = x.store.Close()
+	}
 }

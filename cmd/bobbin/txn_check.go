@@ -21,7 +21,8 @@ type txnCheck struct {
 	open  map[int64]int64 // by producer, the first offset of the transaction under way
 	ended map[int64]int64 // by producer, the offset of its last marker
 	start int64           // of the log's first segment
-	// blind is set where batches were damaged, and markers among them perhaps.
+	// blind is set where batches were damaged, and markers among them perhaps: from
+	// there on nothing is judged.
 	blind bool
 
 	// The segment.
@@ -86,6 +87,9 @@ func (c *txnCheck) found(marker int64, format string, args ...any) []finding {
 func (c *txnCheck) batch(b batch.Batch) []finding {
 	c.next = b.NextOffset()
 	id := b.ProducerID()
+	if b.Count() == 0 && id < 0 && !b.IsControl() {
+		c.blind = true // a repair has put it in the place of others, perhaps
+	}
 	if !b.IsControl() {
 		if _, ok := c.open[id]; b.IsTransactional() && !ok {
 			c.open[id] = b.BaseOffset()
