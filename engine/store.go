@@ -321,10 +321,41 @@ func (s *Store) openLog(name string, o LogOptions, load func(*Log) error) (*Log,
 	return l, nil
 }
 
-// Delete closes the log if it is open and removes it. Once it returns the log is
-// gone for good, also after a crash; its bytes are given back behind. It is not
-// an error if there is no such log.
-func (s *Store) Delete(name string) error {
+// Delete closes those of the logs that are open and removes them. Once it returns
+// they are gone for good, also after a crash, by one sync for all of them; their
+// bytes are given back behind. It is not an error if there is no such log. An error
+// of one does not keep the others.
+func (s *Store) Delete(names ...string) error {
+	var asides, gone []string
+	var errs []error
+	for _, name := range names {
+		aside, err := s.renameDeleted(name)
+		if err != nil {
+			errs = append(errs, err)
+		} else if aside != "" {
+			asides, gone = append(asides, aside), append(gone, name)
+		}
+	}
+	if len(gone) == 0 {
+		return errors.Join(errs...)
+	}
+	if err := s.fs.SyncDir(s.dir); err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	for _, name := range gone {
+		s.journal.deleted(name)
+	}
+	s.deletes.Go(func() {
+		for _, aside := range asides {
+			s.removeAside(aside)
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// renameDeleted closes a log and gives its directory a name that says that it is
+// on its way out; the name is empty if there is no such log.
+func (s *Store) renameDeleted(name string) (aside string, err error) {
 	s.mu.Lock()
 	l, closed := s.mu.logs[name], s.mu.closed
 	if !closed {
@@ -334,7 +365,7 @@ func (s *Store) Delete(name string) error {
 	}
 	s.mu.Unlock()
 	if closed {
-		return ErrClosed
+		return "", ErrClosed
 	}
 	if l != nil {
 		l.abandon()
@@ -342,20 +373,12 @@ func (s *Store) Delete(name string) error {
 	s.checkpoints.drop(name)
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails
-	dir := path.Join(s.dir, name)
-	aside := path.Join(s.dir, fmt.Sprintf("%.200s.%s%s", name, hex.EncodeToString(id[:]), suffixDelete))
-	if err := s.fs.Rename(dir, aside); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return err
+	aside = path.Join(s.dir, fmt.Sprintf("%.200s.%s%s", name, hex.EncodeToString(id[:]), suffixDelete))
+	err = s.fs.Rename(path.Join(s.dir, name), aside)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
 	}
-	if err := s.fs.SyncDir(s.dir); err != nil {
-		return err
-	}
-	s.journal.deleted(name)
-	s.deletes.Go(func() { s.removeAside(aside) })
-	return nil
+	return aside, err
 }
 
 func (s *Store) removeAside(dir string) {

@@ -112,11 +112,33 @@ func (a *fetchAnswer) begin() {
 		a.session.each(a.add)
 		return
 	}
+	if len(q.Topics) > 1 || len(q.Topics) == 1 && len(q.Topics[0].Partitions) > 1 {
+		a.server.node.WarmUp(a.server.ctx, a.listed)
+	}
 	for i := range q.Topics {
 		t := &q.Topics[i]
 		for j := range t.Partitions {
 			p := &t.Partitions[j]
 			a.add(sessionKey{topic: t.Topic, id: t.TopicId, partition: p.Partition}, paramsOf(p))
+		}
+	}
+}
+
+// listed yields the partitions that the request lists, nil for those that there
+// are not.
+func (a *fetchAnswer) listed(yield func(*replication.Partition) bool) {
+	for i := range a.request.Topics {
+		t := &a.request.Topics[i]
+		for j := range t.Partitions {
+			var p *replication.Partition
+			if a.header.RequestApiVersion >= 13 {
+				p = a.server.node.ColdPartition(t.TopicId, t.Partitions[j].Partition)
+			} else {
+				p = a.server.node.ColdPartitionNamed(t.Topic, t.Partitions[j].Partition)
+			}
+			if !yield(p) {
+				return
+			}
 		}
 	}
 }

@@ -60,6 +60,13 @@ func (s *Server) listOffsets(r *request, q *wire.ListOffsetsRequest) *wire.ListO
 			times[key{q.Topics[i].Name, q.Topics[i].Partitions[j].PartitionIndex}]++
 		}
 	}
+	s.node.WarmUp(s.ctx, func(yield func(*replication.Partition) bool) {
+		for k := range times {
+			if !yield(s.node.ColdPartitionNamed(k.topic, k.partition)) {
+				return
+			}
+		}
+	})
 	for i := range q.Topics {
 		t := &q.Topics[i]
 		topic := wire.Append(&a.Topics)

@@ -18,6 +18,7 @@ func TestOffline(t *testing.T) {
 	unjudged := brokertest.WrapFS(func(fs vfs.FS) vfs.FS { return fs }) // in the end
 	b := brokertest.Start(t, unjudged)
 	b.CreateTopic("t", 1)
+	mustProduce(dial(t, b), "t", records("v"))
 	b.Stop()
 	if err := os.WriteFile(filepath.Join(b.Dir(), "t-0", "partition.metadata"), []byte("damaged"), 0o666); err != nil {
 		t.Fatal(err)

@@ -70,6 +70,9 @@ func (s *Server) produce(r *request) (answer, error) {
 	}
 	a.timeout = max(time.Duration(a.request.TimeoutMs)*time.Millisecond, minSyncTime)
 	a.response.Default()
+	if a.many() {
+		s.node.WarmUp(s.ctx, a.partitions)
+	}
 	for i := range a.request.TopicData {
 		t := &a.request.TopicData[i]
 		out := wire.Append(&a.response.Responses)
@@ -85,6 +88,30 @@ func (s *Server) produce(r *request) (answer, error) {
 	}
 	defer a.done()
 	return nil, a.failure()
+}
+
+// many reports whether the request is for more than one partition.
+func (a *produceAnswer) many() bool {
+	topics := a.request.TopicData
+	return len(topics) > 1 || len(topics) == 1 && len(topics[0].PartitionData) > 1
+}
+
+// partitions yields the request's partitions, nil for those that there are not.
+func (a *produceAnswer) partitions(yield func(*replication.Partition) bool) {
+	for i := range a.request.TopicData {
+		t := &a.request.TopicData[i]
+		for j := range t.PartitionData {
+			var p *replication.Partition
+			if a.header.RequestApiVersion >= 13 {
+				p = a.server.node.ColdPartition(t.TopicId, t.PartitionData[j].Index)
+			} else {
+				p = a.server.node.ColdPartitionNamed(t.Name, t.PartitionData[j].Index)
+			}
+			if !yield(p) {
+				return
+			}
+		}
+	}
 }
 
 // partition appends what was sent for one partition.

@@ -3,6 +3,7 @@ package replication
 import (
 	"context"
 	"errors"
+	"iter"
 	"maps"
 	"runtime"
 	"slices"
@@ -27,11 +28,8 @@ const (
 	// coolEvery is the time between two rounds: a log is closed after one to two
 	// of them without use.
 	coolEvery = time.Minute
-	// warmMax is how many logs may be open before new ones are closed as soon as
-	// they are made.
-	warmMax = 10_000
-	// lookLeast is how many logs of which nothing is known yet a round of
-	// retention looks at, if they are not a tenth of all.
+	// lookLeast is how many unseen logs a round of retention looks at, if they are
+	// not a tenth of all.
 	lookLeast = 1000
 	// progressEvery is the time between two lines about a recovery.
 	progressEvery = 5 * time.Second
@@ -92,11 +90,11 @@ func (n *Node) lookAtCold(ctx context.Context) {
 	all := 0
 	for p := range n.table.Load().all() {
 		all++
-		switch at := p.due.Load(); {
+		switch {
 		case p.open.Load() != nil:
-		case at == dueUnknown:
+		case p.disk.Load() == unseen:
 			unknown = append(unknown, p)
-		case at <= now.UnixMilli():
+		case p.due.Load() <= now.UnixMilli():
 			due = append(due, p)
 		}
 	}
@@ -117,10 +115,26 @@ func (n *Node) visit(p *Partition) {
 	p.cool()
 }
 
-// each runs f for the partitions, on all processors, until the context ends.
+// WarmUp opens the cold logs among the partitions, some of them at once: a request
+// for many need not wait for one after the other. An error is that of the
+// partition's next use. A nil partition is passed over.
+func (n *Node) WarmUp(ctx context.Context, ps iter.Seq[*Partition]) {
+	var cold []*Partition
+	for p := range ps {
+		if p != nil && p.open.Load() == nil {
+			cold = append(cold, p)
+		}
+	}
+	if len(cold) > 1 {
+		n.each(ctx, cold, func(p *Partition) { _, _ = p.use() })
+	}
+}
+
+// each runs f for the partitions, some at once, until the context ends: on all
+// processors while as many wait for the disk.
 func (n *Node) each(ctx context.Context, ps []*Partition, f func(*Partition)) {
 	g := new(errgroup.Group)
-	g.SetLimit(runtime.GOMAXPROCS(0))
+	g.SetLimit(2 * runtime.GOMAXPROCS(0))
 	for _, p := range ps {
 		if ctx.Err() != nil {
 			break
@@ -138,7 +152,7 @@ func (n *Node) each(ctx context.Context, ps []*Partition, f func(*Partition)) {
 func (n *Node) recoverAll(ctx context.Context) {
 	var ps []*Partition
 	for p := range n.table.Load().all() {
-		if p.open.Load() == nil && p.due.Load() == dueUnknown && p.offline() == nil {
+		if p.disk.Load() == unseen && p.offline() == nil {
 			ps = append(ps, p)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -97,6 +98,45 @@ func TestStartLeavesPartitionsAlone(t *testing.T) {
 		if strings.Contains(line, "/data/t-") && !strings.Contains(line, "/data/t-7") {
 			t.Errorf("the stop did %s", line)
 		}
+	}
+}
+
+// A partition that was never used is nothing on the disk, whatever else is done,
+// until it is used; and then it is there alone.
+func TestUnusedPartitionsAreNothing(t *testing.T) {
+	disk := vfs.NewMem()
+	n := openNode(t, disk)
+	create(t, n, "t", 20)
+	check := func(when string, want ...string) {
+		t.Helper()
+		n.lookAtCold(t.Context())
+		n.recoverAll(t.Context())
+		n.tick(t.Context())
+		n.coolIdle(t.Context())
+		if err := n.scrubOne(t.Context(), n.ColdPartition(n.Image().TopicByName("t").ID, 19), pacer(1<<30), new(engine.Scrubbed)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := n.store.Names()
+		if err != nil || !slices.Equal(got, append([]string{metadataLog}, want...)) {
+			t.Errorf("%s: there are %q, want %q (%v)", when, got, want, err)
+		}
+		for p := range n.table.Load().all() {
+			if size, err := p.Bytes(); err != nil || (p.disk.Load() == absent) == slices.Contains(want, p.name()) {
+				t.Errorf("%s: %s is known as %d, of %d bytes (%v)", when, p.name(), p.disk.Load(), size, err)
+			}
+		}
+	}
+	check("made")
+	produce(t, n, "t", 7, "v")
+	check("one was used", "t-7")
+	killed := disk.Kill()
+	closeNode(t, n)
+	for _, disk = range []*vfs.Mem{disk, killed} {
+		n = openNode(t, disk)
+		check("after a start", "t-7")
+		produce(t, n, "t", 3, "v")
+		check("another was used", "t-3", "t-7")
+		closeNode(t, n)
 	}
 }
 

@@ -145,6 +145,7 @@ func TestDamagedPartition(t *testing.T) {
 	fs := vfs.NewMem()
 	n := openNode(t, fs)
 	create(t, n, "t", 2)
+	produce(t, n, "t", 1, "v")
 	closeNode(t, n)
 	f, err := fs.Open("/data/t-1/partition.metadata")
 	if err != nil {
@@ -174,9 +175,9 @@ func TestFullDiskRefusesTopics(t *testing.T) {
 	}
 	// Enough for the metadata, not for indexes.
 	fs.SetCapacity(int64(use.Size-use.Free) + 24<<10)
-	rs, err := n.CreateTopics(t.Context(), []TopicSpec{{Name: "t", Partitions: 8, Replication: -1}}, false)
-	if err != nil || !errors.Is(rs[0].Err, engine.ErrNoSpace) {
-		t.Fatalf("%+v, %v, want ErrNoSpace", rs, err)
+	_, err = n.CreateTopics(t.Context(), []TopicSpec{{Name: "t", Partitions: 8, Replication: -1}}, false)
+	if !errors.Is(err, engine.ErrNoSpace) {
+		t.Fatalf("%v, want ErrNoSpace", err)
 	}
 	if n.Image().TopicByName("t") != nil {
 		t.Error("the topic is there nevertheless")
@@ -185,6 +186,53 @@ func TestFullDiskRefusesTopics(t *testing.T) {
 	create(t, n, "t", 8)
 	produce(t, n, "t", 7, "v")
 	produce(t, n, "before", 0, "v")
+}
+
+// TestUnusedTopicsDirectories: a directory that has the name of a partition, and is
+// not the partition's, outlives the topic: where it is, or aside.
+func TestUnusedTopicsDirectories(t *testing.T) {
+	fs := vfs.NewMem()
+	file := "/data/photos-2/a.jpg"
+	if err := fs.MkdirAll(path.Dir(file)); err != nil {
+		t.Fatal(err)
+	}
+	if err := vfs.WriteFile(fs, file, []byte("a photo")); err != nil {
+		t.Fatal(err)
+	}
+	store, err := engine.OpenStore(engine.StoreOptions{FS: fs, Dir: "/data", NodeID: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Create("photos-1", engine.LogOptions{Config: engine.DefaultConfig(), TopicID: [16]byte{9}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, restart := range []bool{false, true} {
+		n := openNode(t, fs)
+		create(t, n, "photos", 3)
+		if restart {
+			closeNode(t, n)
+			n = openNode(t, fs)
+		}
+		produce(t, n, "photos", 0, "v")
+		if rs, err := n.DeleteTopics(t.Context(), []TopicRef{{Name: "photos"}}); err != nil || rs[0].Err != nil {
+			t.Fatal(rs, err)
+		}
+		closeNode(t, n)
+	}
+	var theirs []string
+	for _, name := range names(t, fs) {
+		for _, file := range []string{"a.jpg", "00000000000000000000.log"} {
+			if _, err := fs.Stat(path.Join("/data", name, file)); err == nil && strings.HasPrefix(name, "photos-") {
+				theirs = append(theirs, name[:len("photos-0")]+" "+file)
+			}
+		}
+	}
+	if want := []string{"photos-1 00000000000000000000.log", "photos-2 a.jpg"}; !slices.Equal(theirs, want) {
+		t.Errorf("left are %q, want %q", theirs, want)
+	}
 }
 
 func TestOpenRefuses(t *testing.T) {

@@ -17,7 +17,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"path"
-	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -66,12 +65,9 @@ type Options struct {
 	// ColdShare is how much of the disk's time reads of what is not in memory may
 	// take beside syncs; see engine.StoreOptions.
 	ColdShare float64
-	// OpenLogs bounds the logs that are opened or created at once; 0: two for
-	// each processor.
-	OpenLogs int
-	Logger   *slog.Logger     // nil: says nothing
-	Now      func() time.Time // nil: time.Now
-	Random   io.Reader        // nil: crypto/rand; source of topic ids
+	Logger    *slog.Logger     // nil: says nothing
+	Now       func() time.Time // nil: time.Now
+	Random    io.Reader        // nil: crypto/rand; source of topic ids
 	// Fatal is told, once, that the metadata can no longer be kept. The process
 	// must end: this node has left the cluster already.
 	Fatal func(error)
@@ -88,9 +84,6 @@ func (o *Options) fill() {
 	}
 	if o.CleanerBackoff == 0 {
 		o.CleanerBackoff = 15 * time.Second
-	}
-	if o.OpenLogs <= 0 {
-		o.OpenLogs = 2 * runtime.GOMAXPROCS(0)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

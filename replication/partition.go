@@ -19,7 +19,8 @@ import (
 //
 // Most partitions of a broker are idle, so one that is not used is cold: what is
 // below, and no log. Its log is opened by the first use, in which it is recovered
-// if a crash came before it, and made if a crash kept it from being; whoever comes
+// if a crash came before it, and made if there is none yet: a partition that was
+// never used is a line in the metadata, and nothing on the disk. Whoever comes
 // meanwhile waits for the one opening. An error of it is the partition's
 // ([ErrOffline]) until the next start, but for a full disk, on which the next use
 // tries again. Housekeeping closes logs again that nobody has used for a while;
@@ -43,8 +44,10 @@ type Partition struct {
 	// mark is the high watermark as it was last known, to this run or to the one
 	// before.
 	mark atomic.Int64
-	// due is when a cold log is to be looked at by housekeeping, in milliseconds
-	// since 1970; dueUnknown if it was not opened in this run.
+	// disk is what is known of the log's directory: unseen, absent or ours.
+	disk atomic.Int32
+	// due is when a cold log that is ours is to be looked at by housekeeping, in
+	// milliseconds since 1970.
 	due   atomic.Int64
 	bytes atomic.Int64 // size of a log that is cold, -1: not known
 	mu    struct {
@@ -62,16 +65,19 @@ type opened struct {
 	quorum quorum.Single
 }
 
+const dueNever int64 = 1<<63 - 1
+
 const (
-	dueUnknown int64 = 0
-	dueNever   int64 = 1<<63 - 1
+	unseen int32 = iota // one of its name was there at the start; nobody has looked whose it is
+	absent              // the partition has none: it was never used
+	ours                // the log was opened, or made, in this run
 )
 
-func newPartition(n *Node, t *Topic, id int32, c *engine.Config, mark int64) *Partition {
+func newPartition(n *Node, t *Topic, id int32, c *engine.Config) *Partition {
 	p := &Partition{node: n, topic: t.Name, topicID: t.ID, id: id}
 	p.epoch.Store(t.Partitions[id].Epoch)
 	p.config.Store(c)
-	p.mark.Store(mark)
+	p.due.Store(dueNever)
 	p.bytes.Store(-1)
 	return p
 }
@@ -129,6 +135,7 @@ func (p *Partition) warm() (*opened, error) {
 		return nil, err
 	}
 	p.used.Store(true)
+	p.disk.Store(ours)
 	p.open.Store(o)
 	p.configure()
 	p.node.warm.add(p)
@@ -178,9 +185,7 @@ func (p *Partition) cool() {
 	}
 	// What was due before is so still: a log that is opened for a moment, again and
 	// again, would put retention off for ever.
-	if before := p.due.Load(); before == dueUnknown || due < before {
-		p.due.Store(due)
-	}
+	p.due.Store(min(p.due.Load(), due))
 	p.open.Store(nil)
 	p.node.warm.remove(p)
 }
@@ -246,6 +251,9 @@ func (p *Partition) Log() (*engine.Log, error) {
 func (p *Partition) Bytes() (int64, error) {
 	if o := p.open.Load(); o != nil {
 		return o.log.Bytes(), nil
+	}
+	if p.disk.Load() == absent {
+		return 0, nil
 	}
 	if n := p.bytes.Load(); n >= 0 {
 		return n, nil

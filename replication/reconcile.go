@@ -5,21 +5,23 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/bobbin-log/bobbin/engine"
 	"github.com/bobbin-log/bobbin/replication/quorum"
 )
 
 // The metadata comes first, the directories follow: a topic exists once its
-// record is committed, and is gone once the record of its end is. What a crash
-// leaves in between is finished by the next start:
+// record is committed, and is gone once the record of its end is. A partition's
+// directory is made by its first use, so a topic of many partitions costs one
+// record, as in Apache Kafka, which also answers before a broker has made the logs.
+// What is found at a start, or when a name is needed:
 //
-//	crash after the record, before the directories  → made now, empty
+//	a partition without a directory                 → was never used; or lost, if
+//	                                                   there is a high watermark
 //	crash after the end's record, before the rename → removed now: the topic's
 //	                                                   id is remembered until then
 //	a directory of an id that was never heard of    → left alone, or renamed
@@ -145,18 +147,14 @@ func (n *Node) reconcile(found *leftBehind) {
 		}
 	}
 	next = next.edit(image)
-	g := new(errgroup.Group)
-	g.SetLimit(n.o.OpenLogs)
 	for _, t := range changed {
-		next.put(n.host(g, old.withID(t.ID), t, found))
+		next.put(n.host(old.withID(t.ID), t, found))
 	}
-	_ = g.Wait() // a partition knows why it could not be made
 	n.table.Store(next)
 }
 
-// host makes the entry of a new or changed topic. Logs that are there are left cold,
-// the others are made by g, which is done when the entry is complete.
-func (n *Node) host(g *errgroup.Group, old *hosted, t *Topic, found *leftBehind) *hosted {
+// host makes the entry of a new or changed topic. All of its new partitions are cold.
+func (n *Node) host(old *hosted, t *Topic, found *leftBehind) *hosted {
 	h := &hosted{topic: t, partitions: make([]*Partition, len(t.Partitions))}
 	config := n.topicConfig(t)
 	have := 0
@@ -171,19 +169,17 @@ func (n *Node) host(g *errgroup.Group, old *hosted, t *Topic, found *leftBehind)
 			p.configure()
 			continue
 		}
-		there, mark := found.of(logName(t.Name, int32(i)))
-		p := newPartition(n, t, int32(i), &config, mark)
+		p := newPartition(n, t, int32(i), &config)
 		h.partitions[i] = p
-		if there {
-			continue
+		switch there, mark := found.of(p.name()); {
+		case there:
+			p.mark.Store(mark)
+		case mark == 0:
+			p.disk.Store(absent)
+		default: // it is lost: that is said now, and not by the first use
+			p.mark.Store(mark)
+			_, _ = p.warm()
 		}
-		n.marksChanged.Store(true)
-		g.Go(func() error {
-			if _, err := p.warm(); err == nil && n.warm.len() > warmMax {
-				p.cool()
-			}
-			return nil
-		})
 	}
 	return h
 }
@@ -221,8 +217,14 @@ func (n *Node) openLog(name string, o engine.LogOptions, mark int64) (*engine.Lo
 	switch {
 	case errors.Is(err, engine.ErrNotFound) && mark > 0:
 		return nil, fmt.Errorf("its directory is gone, and with it the records below offset %d: put it back and start again, or delete the topic", mark)
-	case errors.Is(err, engine.ErrNotFound): // new, or a crash cut its creation short
-		return n.store.Create(name, o)
+	case errors.Is(err, engine.ErrNotFound): // never used, or a crash cut its creation short
+		var left bool
+		if left, err = n.store.Leftover(name); err == nil && !left {
+			err = n.clearTheWay(name)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
 	case err != nil || l != nil:
 		return l, err
 	case id == [16]byte{}: // no crash does that: the id is durable before a segment is made
@@ -231,9 +233,7 @@ func (n *Node) openLog(name string, o engine.LogOptions, mark int64) (*engine.Lo
 	case n.Image().Deleted(id):
 		err = n.store.Delete(name)
 	default:
-		var aside string
-		aside, err = n.store.SetAside(name)
-		n.log.Warn("directory of another topic was in the way and has been renamed", "log", name, "to", aside)
+		err = n.clearTheWay(name)
 	}
 	if err != nil {
 		return nil, err
@@ -241,23 +241,41 @@ func (n *Node) openLog(name string, o engine.LogOptions, mark int64) (*engine.Lo
 	return n.store.Create(name, o)
 }
 
+// clearTheWay renames a directory that has a partition's name and is not its.
+func (n *Node) clearTheWay(name string) error {
+	aside, err := n.store.SetAside(name)
+	if err == nil {
+		n.log.Warn("somebody else's directory was in the way and has been renamed", "log", name, "to", aside)
+	}
+	return err
+}
+
 // dropTopic removes the logs of a topic that was deleted.
 func (n *Node) dropTopic(h *hosted) {
+	var names []string
 	for _, p := range h.partitions {
 		p.end()
+		if n.owns(p) {
+			names = append(names, p.name())
+		}
 	}
-	g := new(errgroup.Group)
-	g.SetLimit(n.o.OpenLogs)
-	for i := range h.partitions {
-		name := logName(h.topic.Name, int32(i))
-		g.Go(func() error {
-			if err := n.store.Delete(name); err != nil {
-				n.log.Error("directory of a deleted topic not removed; the next start tries again", "log", name, "err", err)
-			}
-			return nil
-		})
+	if err := n.store.Delete(names...); err != nil {
+		n.log.Error("directories of a deleted topic not removed; the next start tries again", "topic", h.topic.Name, "err", err)
 	}
-	_ = g.Wait()
+}
+
+// owns reports whether the directory of a partition's name is the partition's, to
+// be removed with it: where it was never used, somebody else's may have the name.
+func (n *Node) owns(p *Partition) bool {
+	if p.disk.Load() == ours {
+		return true
+	}
+	id, err := n.store.TopicID(p.name())
+	if errors.Is(err, engine.ErrNotFound) {
+		left, err := n.store.Leftover(p.name())
+		return left && err == nil
+	}
+	return err != nil || id == p.topicID
 }
 
 // purgeDeleted lets the metadata forget deleted topics of which no directory is
@@ -292,7 +310,7 @@ func (n *Node) purgeDeleted(ctx context.Context) {
 func (n *Node) identified() map[string]bool {
 	known := map[string]bool{}
 	for p := range n.table.Load().all() {
-		if p.open.Load() != nil || p.due.Load() != dueUnknown {
+		if p.disk.Load() == ours {
 			known[p.name()] = true
 		}
 	}

@@ -39,6 +39,9 @@ func (n *Node) scrub(ctx context.Context, bytesPerSecond int64) {
 }
 
 func (n *Node) scrubOne(ctx context.Context, p *Partition, pace func(context.Context, int64) error, all *engine.Scrubbed) error {
+	if p.disk.Load() == absent {
+		return nil
+	}
 	if err := pace(ctx, scrubOpenBytes); err != nil {
 		return err
 	}

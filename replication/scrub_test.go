@@ -24,6 +24,7 @@ func TestScrub(t *testing.T) {
 			t.Fatal(err)
 		}
 		create(t, n, "a", 2)
+		produce(t, n, "a", 0, "v")
 		for range 8 {
 			produce(t, n, "a", 1, strings.Repeat("x", 2000))
 		}

@@ -118,7 +118,16 @@ func (n *Node) PartitionByID(topic [16]byte, id int32) (*Partition, error) {
 // ColdPartition finds a partition by its topic's id and leaves its log as it is;
 // nil if there is none.
 func (n *Node) ColdPartition(topic [16]byte, id int32) *Partition {
-	h := n.table.Load().withID(topic)
+	return n.table.Load().withID(topic).cold(id)
+}
+
+// ColdPartitionNamed is ColdPartition by the topic's name.
+func (n *Node) ColdPartitionNamed(topic string, id int32) *Partition {
+	return n.table.Load().named(topic).cold(id)
+}
+
+// cold is nil where there is no topic, or no partition.
+func (h *hosted) cold(id int32) *Partition {
 	if h == nil || id < 0 || int(id) >= len(h.partitions) {
 		return nil
 	}

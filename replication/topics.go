@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/bobbin-log/bobbin/engine"
 	"github.com/bobbin-log/bobbin/replication/controller"
 	"github.com/bobbin-log/bobbin/replication/quorum"
 )
@@ -13,7 +14,7 @@ import (
 // change runs a command that changes topics: one at a time, and when it returns
 // the partitions are what it made them. If the context ends first the command
 // may still take effect; its partitions follow then.
-func (n *Node) change(ctx context.Context, decide func() [][]byte) error {
+func (n *Node) change(ctx context.Context, decide func() ([][]byte, error)) error {
 	select {
 	case <-n.changes:
 	case <-n.background.Done():
@@ -22,7 +23,7 @@ func (n *Node) change(ctx context.Context, decide func() [][]byte) error {
 		return fmt.Errorf("%w: %w", quorum.ErrTimeout, context.Cause(ctx))
 	}
 	defer func() { n.changes <- struct{}{} }()
-	err := n.raft.Propose(ctx, func() ([][]byte, error) { return decide(), nil })
+	err := n.raft.Propose(ctx, decide)
 	n.reconcile(nil)
 	if errors.Is(err, quorum.ErrTimeout) {
 		n.running.Go(n.followUp)
@@ -46,7 +47,8 @@ func (n *Node) followUp() {
 }
 
 // CreateTopics makes topics: each as a whole, with all its partitions, or not at
-// all. The partitions can be used when it returns. The error is about the whole
+// all. The partitions can be used when it returns; their logs are made by the first
+// use, see [Partition]. The error is about the whole
 // command (ErrNotController, ErrTimeout, ErrTooLarge, engine.ErrNoSpace); what is
 // wrong with one topic is in its result, in the order of specs. The specs' IDs
 // are filled in where they are zero.
@@ -61,41 +63,31 @@ func (n *Node) CreateTopics(ctx context.Context, specs []TopicSpec, validateOnly
 		}
 	}
 	var results []TopicResult
-	err := n.change(ctx, func() (records [][]byte) {
+	err := n.change(ctx, func() (records [][]byte, _ error) {
 		records, results = n.controller.CreateTopics(specs, validateOnly)
-		return records
+		return records, n.checkRoom(results)
 	})
 	if err != nil {
 		return nil, err
 	}
-	if !validateOnly {
-		n.withdraw(ctx, results)
-	}
 	return results, nil
 }
 
-// withdraw deletes new topics again whose logs could not be made, so that the
-// client's error is the truth.
-func (n *Node) withdraw(ctx context.Context, results []TopicResult) {
-	var refs []TopicRef
-	for i, r := range results {
-		if r.Err != nil {
-			continue
-		}
-		for p := range r.Partitions {
-			if _, err := n.PartitionByID(r.ID, p); errors.Is(err, ErrOffline) {
-				results[i] = TopicResult{Name: r.Name, Err: err}
-				refs = append(refs, TopicRef{ID: r.ID})
-				break
-			}
-		}
+// newLogBytes is what a new log takes on the disk: its directory, the topic's id,
+// and two indexes with room for their first entries.
+const newLogBytes = 16 << 10
+
+// checkRoom refuses topics whose logs would find no room: a client that is told so
+// now need not find it out by producing.
+func (n *Node) checkRoom(topics []TopicResult) error {
+	var bytes uint64
+	for _, t := range topics {
+		bytes += uint64(t.Partitions) * newLogBytes
 	}
-	if len(refs) == 0 {
-		return
+	if u, err := n.Usage(); err == nil && u.Free < bytes {
+		return fmt.Errorf("the new partitions take %d bytes to begin with, and %d are free: %w", bytes, u.Free, engine.ErrNoSpace)
 	}
-	if _, err := n.DeleteTopics(ctx, refs); err != nil {
-		n.log.Error("topics exist whose logs could not be made", "topics", len(refs), "err", err)
-	}
+	return nil
 }
 
 // newTopicID makes a random id (version 4) that may be a topic's.
@@ -116,9 +108,9 @@ func (n *Node) newTopicID() (id [16]byte, err error) {
 // CreateTopics.
 func (n *Node) DeleteTopics(ctx context.Context, refs []TopicRef) ([]TopicResult, error) {
 	var results []TopicResult
-	err := n.change(ctx, func() (records [][]byte) {
+	err := n.change(ctx, func() (records [][]byte, _ error) {
 		records, results = n.controller.DeleteTopics(refs)
-		return records
+		return records, nil
 	})
 	if err != nil {
 		return nil, err
@@ -130,9 +122,9 @@ func (n *Node) DeleteTopics(ctx context.Context, refs []TopicRef) ([]TopicResult
 // CreateTopics.
 func (n *Node) CreatePartitions(ctx context.Context, specs []PartitionsSpec, validateOnly bool) ([]TopicResult, error) {
 	var results []TopicResult
-	err := n.change(ctx, func() (records [][]byte) {
+	err := n.change(ctx, func() (records [][]byte, _ error) {
 		records, results = n.controller.CreatePartitions(specs, validateOnly)
-		return records
+		return records, nil
 	})
 	if err != nil {
 		return nil, err
@@ -144,9 +136,9 @@ func (n *Node) CreatePartitions(ctx context.Context, specs []PartitionsSpec, val
 // and results are as in CreateTopics.
 func (n *Node) AlterConfigs(ctx context.Context, changes []ConfigChange, validateOnly bool) ([]TopicResult, error) {
 	var results []TopicResult
-	err := n.change(ctx, func() (records [][]byte) {
+	err := n.change(ctx, func() (records [][]byte, _ error) {
 		records, results = n.controller.AlterConfigs(changes, validateOnly)
-		return records
+		return records, nil
 	})
 	if err != nil {
 		return nil, err
