@@ -191,12 +191,7 @@ func TestChangedLosesNoWakeUp(t *testing.T) {
 							seen = acked
 							continue
 						}
-						select {
-						case <-changed:
-						case <-time.After(30 * time.Second):
-							t.Errorf("nobody said that more than %d are acknowledged: %+v", seen, l.Marks())
-							return
-						}
+						<-changed // which hangs if nobody says that more are acknowledged
 					}
 				})
 			}
