@@ -81,7 +81,7 @@ func TestEveryBugIsSeen(t *testing.T) {
 // runWith runs tests of this binary in a process that makes the bug.
 func runWith(t *testing.T, b bug, test string) (out []byte, failed bool) {
 	t.Helper()
-	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run", test, "-test.v", "-test.timeout", "60s", "-crash.seed", "1")
+	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run", test, "-test.v", "-test.timeout", "20m", "-crash.seed", "1")
 	c.Env = append(os.Environ(), "BOBBIN_BUG="+string(b))
 	out, err := c.CombinedOutput()
 	return out, err != nil

@@ -447,7 +447,7 @@ func (s *scanner) checked(buf []byte, pos, size int64) ([]byte, error) {
 // speak of more than the part holds, for the disk or somebody has cut it, are
 // made anew.
 func (l *Log) survey(p *part) error {
-	if err := l.surveyIndexed(p); err != nil {
+	if err := l.surveyIndexed(p); err != nil || bugIndexTrusted.made() {
 		return err
 	}
 	position, _ := p.offsets.Last()

@@ -21,7 +21,7 @@ func TestEveryBugIsSeen(t *testing.T) {
 	} {
 		t.Run(bug, func(t *testing.T) {
 			t.Parallel()
-			c := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^(FuzzLog|FuzzRecover)$", "-test.failfast", "-test.timeout", "60s")
+			c := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^(FuzzLog|FuzzRecover)$", "-test.failfast", "-test.timeout", "20m")
 			c.Env = append(os.Environ(), "BOBBIN_BUG="+bug)
 			if out, err := c.CombinedOutput(); err == nil || !bytes.Contains(out, []byte("--- FAIL")) {
 				t.Errorf("%s is not seen:\n%s", bug, out)
