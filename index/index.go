@@ -49,7 +49,8 @@ type Index interface {
 	// error of the disk. Until it is made anew with Reset, such an index has
 	// no entries; so a caller that found none where there should be some asks.
 	Err() error
-	// Sync makes the entries durable, for designs that keep them on disk.
+	// Sync makes the entries durable, for designs that keep them on disk. It waits
+	// for a device, and neither Add nor Seal nor a lookup waits for it.
 	Sync() error
 	// Seal gives back what was reserved past the entries. Nothing is added
 	// after.

@@ -55,10 +55,13 @@ type mmapIndex struct {
 		err error
 	}
 
-	// busy is held by whoever changes file or mapping, or syncs them. It is a
-	// channel because it is held across I/O, which may wait in virtual time;
-	// mu is held across none.
+	// busy is held by whoever changes file or mapping. It is a channel because it
+	// is held across I/O, which may wait in virtual time; mu is held across none.
+	// An Add that needs room and a Seal wait for it, and so it is not held by the
+	// Sync of an index that is added to: they are called where nobody may wait for
+	// a device. What keeps the file open for that is syncing, which comes first.
 	busy    chan struct{}
+	syncing chan struct{}
 	file    vfs.File    // nil if nothing is left to be written or synced
 	mapping vfs.Mapping // nil if there is none, or of no bytes
 
@@ -91,6 +94,8 @@ func openMmap(fsys vfs.FS, path string, o Options) (Index, error) {
 		path:   path,
 		limit:  int(max(o.MaxBytes, 0)),
 		busy:   make(chan struct{}, 1),
+
+		syncing: make(chan struct{}, 1),
 	}
 	x.limit -= x.limit % x.size()
 	if o.Sealed && !o.Reset {
@@ -242,33 +247,41 @@ func (x *mmapIndex) Seal() error {
 	return x.trim(int(x.count.Load()), sealed)
 }
 
-// Sync may run beside everything.
+// Sync may run beside everything. It is fdatasync and not msync: that writes the same
+// pages, and needs no mapping to hold still while the index grows or is sealed.
 func (x *mmapIndex) Sync() error {
+	x.syncing <- struct{}{}
+	defer func() { <-x.syncing }()
 	x.busy <- struct{}{}
-	defer func() { <-x.busy }()
+	f := x.file
+	if f == nil {
+		<-x.busy
+		return nil // nothing was written
+	}
 	x.mu.RLock()
 	state := x.mu.state
 	x.mu.RUnlock()
-	if x.file == nil {
-		return nil // nothing was written
-	}
 	if state == adding {
-		if x.mapping == nil {
+		mapped := x.mapping != nil
+		<-x.busy
+		if !mapped {
 			return nil
 		}
-		return x.mapping.Flush()
+		return f.Sync()
 	}
-	if err := x.file.Sync(); err != nil {
+	defer func() { <-x.busy }()
+	if err := f.Sync(); err != nil {
 		return err
 	}
 	// Nothing is left to write; a sealed index needs no descriptor.
-	f := x.file
 	x.file = nil
 	return f.Close()
 }
 
 // Close implements [Index].
 func (x *mmapIndex) Close() error {
+	x.syncing <- struct{}{}
+	defer func() { <-x.syncing }()
 	x.busy <- struct{}{}
 	defer func() { <-x.busy }()
 	n, adding := x.count.Load(), x.room != nil

@@ -315,7 +315,7 @@ func TestSealOperations(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := "flush: P 16380\nunmap: P\ntruncate: P 120\nmap: P 120\nsync: P\nclose: P\nunmap: P\n"
+	want := "sync: P\nunmap: P\ntruncate: P 120\nmap: P 120\nsync: P\nclose: P\nunmap: P\n"
 	if got := strings.ReplaceAll(ops.String(), s.path(), "P"); got != want {
 		t.Errorf("did:\n%swant:\n%s", got, want)
 	}
