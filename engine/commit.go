@@ -123,8 +123,12 @@ func (c *committer) lead(l *Log) bool {
 }
 
 // due asks the policy whether the tail is to be synced now. If it may wait, a
-// timer sees to it.
+// timer sees to it. Where the policy acknowledges what the kernel has, that is what
+// is due.
 func (c *committer) due(l *Log) bool {
+	if !l.config.Load().design.sync.AckDurable {
+		return !l.Acked(l.end.Load())
+	}
 	switch due := l.tailDue(l.config.Load()); {
 	case due <= 0:
 		return true
@@ -210,6 +214,9 @@ func (c *committer) run() {
 	for l := c.pop(); l != nil; l = c.pop() {
 		l.commit.begin()
 		c.mu.Unlock()
+		if !l.Acked(l.end.Load()) && !l.config.Load().design.sync.AckDurable {
+			l.relieve()
+		}
 		l.syncTail(false)
 		c.mu.Lock()
 		c.synced(l)
@@ -262,7 +269,7 @@ func (l *Log) scheduleCommit(c *logConfig) {
 // flushDue is what the flush timer does.
 func (l *Log) flushDue() {
 	l.mu.Lock()
-	l.mu.flushTimed = false
+	l.mu.flushTimed, l.mu.overdue = false, true
 	l.mu.Unlock()
 	l.store.committer.enqueue(l)
 }
@@ -323,12 +330,12 @@ func (l *Log) beginSync(all bool) *tailWork {
 	}
 	w.harden = l.config.Load().design.sync.Hardens
 	l.mu.newNames, l.mu.snapshots = false, nil
-	if !all && !l.mu.journal.alone && l.tailDue(l.config.Load()) == Never {
+	if !all && !l.mu.journal.alone && !l.tailIsDue(l.config.Load()) {
 		l.gathered.keep(last.size())
 		w.upTo, parts = mark{offset: last.base, base: last.base}, parts[:len(parts)-1]
 	} else {
 		l.gathered.take()
-		l.mu.flushTimed, l.mu.journal.alone = false, false
+		l.mu.flushTimed, l.mu.overdue, l.mu.journal.alone = false, false, false
 	}
 	if e := l.mu.early; e != nil && e.offset <= w.upTo.offset {
 		w.early, w.earlier, l.mu.early = e, l.mu.snapshotAt, nil
@@ -339,6 +346,15 @@ func (l *Log) beginSync(all bool) *tailWork {
 		}
 	}
 	return w
+}
+
+// tailIsDue reports whether a sync is to cover the growing part. Where somebody waits
+// for that, whoever has begun the sync has asked the policy. Log.mu is held.
+func (l *Log) tailIsDue(c *logConfig) bool {
+	if c.design.sync.AckDurable {
+		return l.tailDue(c) != Never
+	}
+	return l.mu.overdue || l.tailDue(c) <= 0
 }
 
 // nothingToSync reports whether the sync before this one has done it all: what is
@@ -400,6 +416,7 @@ func (l *Log) endSync(w *tailWork, err error) {
 	}
 	if w.upTo.offset > l.durable.Load() {
 		l.durable.Store(w.upTo.offset)
+		l.noteHanded()
 		l.acked.published(l.ackedOffset())
 	}
 }

@@ -409,6 +409,12 @@ func (r *round) flush(p *part) error {
 		return nil
 	}
 	pos, err := p.seg.Append([][]byte{out})
+	for errors.Is(err, segment.ErrBusy) {
+		if err := p.behind().Flush(); err != nil {
+			return err
+		}
+		pos, err = p.seg.Append([][]byte{out})
+	}
 	if err != nil {
 		return err
 	}

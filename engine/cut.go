@@ -83,8 +83,12 @@ func (l *Log) lessen(to recoveryPoints, change func() error) error {
 		return l.fail(fmt.Errorf("cut at offset %d: %w", to.durable, err))
 	}
 	l.mu.newNames = true
+	l.noteHanded()
 	l.acked.published(l.ackedOffset())
 	l.scheduleCommit(l.config.Load())
+	if !l.config.Load().design.sync.AckDurable {
+		l.Flush() // for what is left of those who wait
+	}
 	return nil
 }
 
@@ -94,6 +98,7 @@ func (l *Log) truncate(n int, pos, first int64) error {
 	parts := *l.view.Load()
 	l.generation.Add(1)
 	l.durable.Store(min(l.durable.Load(), first))
+	l.handed.Store(min(l.handed.Load(), first))
 	l.mu.synced = min(l.mu.synced, first)
 	if l.mu.journal.next.offset > first {
 		l.mu.journal.next = mark{offset: first, base: parts[n-1].base, pos: pos}
@@ -211,6 +216,7 @@ func (l *Log) restart(to int64) error {
 	// The view goes first: a reader finds nothing, and looks again.
 	l.publish(nil)
 	l.durable.Store(to)
+	l.handed.Store(to)
 	l.start.Store(to)
 	l.end.Store(to)
 	l.mu.synced = to

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/bobbin-log/bobbin/segment"
 	"github.com/bobbin-log/bobbin/segment/batch"
 )
 
@@ -297,7 +298,14 @@ func (l *Log) restore(raw []byte, e journalExtent, start int64) error {
 		// It had room when it was appended.
 		c := *l.config.Load()
 		c.SegmentBytes = max(c.SegmentBytes, s.Size())
-		if err := l.addWith(s, l.now(), &c); err != nil {
+		err = l.addWith(s, l.now(), &c)
+		for errors.Is(err, segment.ErrBusy) {
+			l.mu.Unlock() // nobody else has the log yet
+			l.relieve()
+			l.mu.Lock()
+			err = l.addWith(s, l.now(), &c)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -24,6 +24,7 @@ func (l *Log) create(o LogOptions) error {
 	l.start.Store(o.First)
 	l.end.Store(o.First)
 	l.durable.Store(o.First)
+	l.handed.Store(o.First)
 	l.mu.synced = o.First
 	l.mu.producers = newProducers()
 	return nil

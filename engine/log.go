@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bobbin-log/bobbin/segment"
 	"github.com/bobbin-log/bobbin/segment/batch"
 	"github.com/bobbin-log/bobbin/segment/vfs"
 )
@@ -46,6 +47,9 @@ type Log struct {
 	// undecided is the first offset of the oldest transaction that is open,
 	// math.MaxInt64 if none is.
 	undecided atomic.Int64
+	// handed is the offset below which the kernel has all bytes, or Durable if that
+	// is more. It lags behind while the policy asks for more than that.
+	handed atomic.Int64
 	// generation counts the cuts.
 	generation atomic.Uint64
 	// recovered is the recovery point that was last written down.
@@ -65,12 +69,11 @@ type Log struct {
 	leaving atomic.Bool
 	// uncleanable is set when compaction has met what it would meet again.
 	uncleanable atomic.Bool
-	// behind lets segments that can keep what is appended in the process until it
-	// is synced: nobody is told of it before. It is false where the policy
-	// acknowledges what the kernel has.
-	behind atomic.Bool
-	// configuring serialises SetConfig, and comes before all other locks.
-	configuring sync.Mutex
+	// handing is held by who hands bytes over to the kernel: see handOver. A
+	// channel, not a mutex: it is held across I/O, and can be waited for with a
+	// context.
+	handing chan struct{}
+	held    []*part // what is handed over, guarded by handing
 	// cutting serialises what takes records away: Truncate, Trim, Reset,
 	// retention and Close.
 	cutting sync.Mutex
@@ -109,6 +112,7 @@ type Log struct {
 		early      *pendingSnapshot  // taken by a checkpoint, to be written when what it covers is synced
 		flush      *time.Timer       // enqueues the log when its tail is due
 		flushTimed bool              // and is running
+		overdue    bool              // it has rung: the next sync covers the tail
 	}
 }
 
@@ -181,21 +185,12 @@ func (l *Log) SetConfig(c Config) error {
 	if err != nil {
 		return err
 	}
-	l.configuring.Lock()
-	defer l.configuring.Unlock()
-	if l.behind.Load() && !r.sync.AckDurable {
-		// The appends to come are the kernel's when they return. What those before
-		// have left in the process goes to the disk, before the new policy
-		// acknowledges it.
-		l.behind.Store(false)
-		l.syncTail(true)
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.config.Store(l.store.configs.of(c, r))
-	l.behind.Store(r.sync.AckDurable)
-	// A stricter policy owes a sync for what the old one left open, and nobody
-	// waits for that yet.
+	l.noteHanded()
+	// A stricter policy owes a sync for what the old one left open, and a looser one
+	// may owe it to the kernel; nobody waits for that yet.
 	if !l.mu.closed && l.end.Load() > l.durable.Load() {
 		if l.mu.flushTimed {
 			l.mu.flush.Stop()
@@ -212,13 +207,11 @@ func (l *Log) SetConfig(c Config) error {
 func (l *Log) Marks() Marks {
 	// In this order, for each may grow: Start <= Durable <= End then holds.
 	m := Marks{Start: l.start.Load(), Durable: l.durable.Load()}
+	m.Acked = l.ackedOffset()
 	m.End = l.end.Load()
-	m.Durable = min(m.Durable, m.End) // a cut came between the two
+	// A cut may have come between them.
+	m.Durable, m.Acked = min(m.Durable, m.End), min(max(m.Acked, m.Durable), m.End)
 	m.Undecided = min(max(l.undecided.Load(), m.Start), m.End)
-	m.Acked = m.Durable
-	if !l.config.Load().design.sync.AckDurable {
-		m.Acked = m.End
-	}
 	return m
 }
 
@@ -230,19 +223,22 @@ func (l *Log) Changed() <-chan struct{} { return l.acked.change() }
 func (l *Log) Acked(upTo int64) bool { return upTo <= l.ackedOffset() }
 
 func (l *Log) ackedOffset() int64 {
-	if l.config.Load().design.sync.AckDurable && !bugAckEarly.made() {
+	switch {
+	case bugAckEarly.made():
+		return l.end.Load()
+	case l.config.Load().design.sync.AckDurable:
 		return l.durable.Load()
 	}
-	return l.end.Load()
+	return max(l.durable.Load(), l.handed.Load())
 }
 
-// Flush has what was appended made durable soon, where the policy acknowledges
-// no sooner. It is for appends that nobody waits for, or not yet.
+// Flush has what was appended acknowledged soon: made durable, where the policy
+// acknowledges no sooner. It is for appends that nobody waits for, or not yet.
 func (l *Log) Flush() {
 	switch p := l.config.Load().design.sync; {
 	case p.Journal:
 		l.store.journal.commit(l)
-	case p.AckDurable:
+	case p.AckDurable || !l.Acked(l.end.Load()):
 		l.store.committer.want(l)
 	}
 }
@@ -264,10 +260,14 @@ func (l *Log) Wait(ctx context.Context, upTo int64) error {
 		l.Flush()
 		return ctx.Err()
 	}
-	switch {
-	case l.config.Load().design.sync.Journal:
+	switch p := l.config.Load().design.sync; {
+	case p.Journal:
 		if l.store.journal.submit(l) {
 			l.store.journal.lead()
+		}
+	case !p.AckDurable:
+		if err := l.handOverTo(ctx, upTo); err != nil {
+			return err
 		}
 	case l.store.committer.lead(l):
 		l.syncTail(false)
@@ -278,12 +278,22 @@ func (l *Log) Wait(ctx context.Context, upTo int64) error {
 
 // Append gives the set the next offsets and adds it, stamping offsets and leader
 // epoch into the caller's bytes. It never waits for a sync: the caller calls Wait,
-// or Flush if it does not care.
+// or Flush if it does not care. Where segments keep appends in memory it waits, without
+// a lock, while they have too much of it.
 //
 // A set that an idempotent producer sent before is answered with its first
 // place. Errors: ErrNoSpace (try again), ErrSequence, ErrProducerFenced,
 // ErrFenced, ErrTooLarge, ErrFailed, ErrClosed.
 func (l *Log) Append(s batch.Set, epoch int32) (Appended, error) {
+	a, err := l.tryAppend(s, epoch)
+	for errors.Is(err, segment.ErrBusy) {
+		l.relieve()
+		a, err = l.tryAppend(s, epoch)
+	}
+	return a, err
+}
+
+func (l *Log) tryAppend(s batch.Set, epoch int32) (Appended, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.writable(s, epoch); err != nil {
@@ -313,6 +323,15 @@ func (l *Log) Append(s batch.Set, epoch int32) (Appended, error) {
 // Replicate adds a set whose offsets and epochs were given by a leader. It must
 // begin at End or, where the leader compacted, past it.
 func (l *Log) Replicate(s batch.Set) (Appended, error) {
+	a, err := l.tryReplicate(s)
+	for errors.Is(err, segment.ErrBusy) {
+		l.relieve()
+		a, err = l.tryReplicate(s)
+	}
+	return a, err
+}
+
+func (l *Log) tryReplicate(s batch.Set) (Appended, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if s.Len() == 0 {
@@ -396,7 +415,7 @@ func (l *Log) addWith(s batch.Set, now time.Time, c *logConfig) error {
 	l.mu.iov[0] = s.Bytes()
 	pos, err := p.seg.Append(l.mu.iov[:])
 	l.mu.iov[0] = nil
-	if errors.Is(err, vfs.ErrNoSpace) {
+	if errors.Is(err, vfs.ErrNoSpace) || errors.Is(err, segment.ErrBusy) {
 		return fmt.Errorf("%s: %w", l.name, err)
 	}
 	if err != nil {
@@ -421,7 +440,8 @@ func (l *Log) addWith(s batch.Set, now time.Time, c *logConfig) error {
 	l.gathered.add(next-first.BaseOffset(), s.Size(), now)
 	l.end.Store(next)
 	if !c.design.sync.AckDurable {
-		l.acked.published(next)
+		l.noteHanded()
+		l.acked.published(l.ackedOffset())
 	}
 	l.scheduleCommit(c)
 	return nil
@@ -444,6 +464,9 @@ func (l *Log) room(p *part, s batch.Set, now time.Time, c *logConfig) (*part, er
 	}
 	if p.seg.Size() == 0 && p.base == base {
 		return nil, fmt.Errorf("%s: %d bytes with offsets up to %d do not fit into an empty segment: %w", l.name, s.Size(), last, ErrTooLarge)
+	}
+	if l.holdsSealed() {
+		return nil, segment.ErrBusy
 	}
 	return l.roll(base, c)
 }
@@ -510,7 +533,7 @@ func randomJitter(bound time.Duration) time.Duration {
 func (l *Log) publish(parts []*part) { l.view.Store(&parts) }
 
 func (l *Log) partOptions(c *logConfig) partOptions {
-	return partOptions{fs: l.fs, dir: l.dir, config: &c.Config, design: c.design, behind: l.behind.Load, shelf: &l.store.shelf}
+	return partOptions{fs: l.fs, dir: l.dir, config: &c.Config, design: c.design, shelf: &l.store.shelf}
 }
 
 // fail ends writing for good, and wakes everyone who waits.

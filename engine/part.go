@@ -101,7 +101,6 @@ type partOptions struct {
 	dir    string
 	config *Config
 	design resolved
-	behind func() bool // see Log.behind
 	shelf  *shelf
 }
 
@@ -140,7 +139,7 @@ type mediaOptions struct {
 
 func openMedia(o partOptions, base int64, how mediaOptions) (m *media, rebuild bool, err error) {
 	m = &media{}
-	so := segment.Options{Create: how.create, Size: how.size, Behind: o.behind}
+	so := segment.Options{Create: how.create, Size: how.size}
 	if how.create && o.config.Preallocate && how.suffix == "" {
 		so.PreallocBytes = o.config.SegmentBytes
 	}

@@ -59,6 +59,7 @@ func (l *Log) load(points recoveryPoints) error {
 	last := parts[len(parts)-1]
 	l.publish(parts)
 	l.end.Store(last.next)
+	l.handed.Store(last.next)
 	l.start.Store(min(max(r.start, parts[0].base), last.next))
 	l.durable.Store(min(max(r.durable, l.start.Load()), last.next))
 	l.mu.synced = min(r.durable, last.next)
@@ -99,6 +100,7 @@ func (l *Log) skipTo(start int64) error {
 	}
 	l.end.Store(start)
 	l.durable.Store(start)
+	l.handed.Store(start)
 	l.start.Store(start)
 	l.mu.newNames = true
 	return nil

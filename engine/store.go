@@ -297,10 +297,9 @@ func (s *Store) openLog(name string, o LogOptions, load func(*Log) error) (*Log,
 	case open:
 		return nil, fmt.Errorf("log %s is open already: %w", name, ErrExists)
 	}
-	l := &Log{name: name, dir: path.Join(s.dir, name), fs: s.fs, log: s.log, now: s.now, store: s, topicID: o.TopicID}
+	l := &Log{name: name, dir: path.Join(s.dir, name), fs: s.fs, log: s.log, now: s.now, store: s, topicID: o.TopicID, handing: make(chan struct{}, 1)}
 	l.acked.channels = s.waiters
 	l.config.Store(s.configs.of(o.Config, r))
-	l.behind.Store(r.sync.AckDurable)
 	l.mu.snapshotAt = -1
 	l.undecided.Store(math.MaxInt64)
 	l.mu.jitter = randomJitter(o.Config.SegmentJitter)

@@ -16,15 +16,14 @@ import (
 // run fills neither disk nor memory.
 const benchBytes = 256 << 20
 
-// BenchmarkAppend compares the designs with the bare system call. With
-// behind=true a design that can leaves the bytes in the process, as the engine
-// lets it where nothing is acknowledged before a sync.
+// BenchmarkAppend compares the designs with the bare system call. Where a design writes
+// behind, the write of what has gathered is in it.
 func BenchmarkAppend(b *testing.B) {
 	for _, size := range []int{1 << 10, 16 << 10, 1 << 20} {
 		name := fmt.Sprintf("batch=%dKiB", size>>10)
-		b.Run("design=pwrite/behind=false/"+name, func(b *testing.B) { benchFloor(b, size, 0, 0) })
-		b.Run("design=pwrite,direct/behind=false/"+name, func(b *testing.B) { benchFloor(b, size, 0, unix.O_DIRECT) })
-		forEachBehind(b, func(b *testing.B, s subject) { benchSegment(b, s, size, 0) }, name)
+		b.Run("design=pwrite/"+name, func(b *testing.B) { benchFloor(b, size, 0, 0) })
+		b.Run("design=pwrite,direct/"+name, func(b *testing.B) { benchFloor(b, size, 0, unix.O_DIRECT) })
+		forEachDesign(b, func(b *testing.B, s subject) { benchSegment(b, s, size, 0) }, name)
 	}
 }
 
@@ -33,24 +32,18 @@ func BenchmarkSync(b *testing.B) {
 	const size = 16 << 10
 	for _, appends := range []int{1, 16} {
 		name := fmt.Sprintf("batch=%dKiB/appends=%d", size>>10, appends)
-		b.Run("design=pwrite/behind=false/"+name, func(b *testing.B) { benchFloor(b, size, appends, 0) })
-		b.Run("design=pwrite,direct/behind=false/"+name, func(b *testing.B) { benchFloor(b, size, appends, unix.O_DIRECT) })
-		forEachBehind(b, func(b *testing.B, s subject) { benchSegment(b, s, size, appends) }, name)
+		b.Run("design=pwrite/"+name, func(b *testing.B) { benchFloor(b, size, appends, 0) })
+		b.Run("design=pwrite,direct/"+name, func(b *testing.B) { benchFloor(b, size, appends, unix.O_DIRECT) })
+		forEachDesign(b, func(b *testing.B, s subject) { benchSegment(b, s, size, appends) }, name)
 	}
 }
 
-// forEachBehind runs bench for every design, and twice for those that heed
-// Options.Behind.
-func forEachBehind(b *testing.B, bench func(*testing.B, subject), name string) {
+// forEachDesign runs bench for every design.
+func forEachDesign(b *testing.B, bench func(*testing.B, subject), name string) {
 	for _, d := range segment.Designs {
-		for _, behind := range []bool{false, true} {
-			if behind && !d.Behind {
-				continue
-			}
-			b.Run(fmt.Sprintf("design=%s/behind=%v/%s", d.Name, behind, name), func(b *testing.B) {
-				bench(b, subject{Design: d, fs: vfs.OS{}, dir: b.TempDir(), behind: behind})
-			})
-		}
+		b.Run(fmt.Sprintf("design=%s/%s", d.Name, name), func(b *testing.B) {
+			bench(b, subject{Design: d, fs: vfs.OS{}, dir: b.TempDir()})
+		})
 	}
 }
 
@@ -62,7 +55,7 @@ func benchSegment(b *testing.B, s subject, size, appends int) {
 	b.SetBytes(int64(size * max(1, appends)))
 	for b.Loop() {
 		for range max(1, appends) {
-			pos, err := seg.Append(bufs)
+			pos, err := appendTo(seg, bufs)
 			if err == nil && pos > benchBytes {
 				err = seg.Truncate(0)
 			}

@@ -20,8 +20,6 @@ type subject struct {
 	segment.Design
 	fs  vfs.FS
 	dir string
-	// behind is what Options.Behind is.
-	behind bool
 }
 
 // forEach runs test for every design that keeps its bytes, on the operating
@@ -37,12 +35,6 @@ func forEach(t *testing.T, test func(t *testing.T, s subject)) {
 		t.Run("design="+d.Name+"/fs=mem", func(t *testing.T) {
 			test(t, subject{Design: d, fs: vfs.NewMem(), dir: "/"})
 		})
-		if !d.Behind {
-			continue
-		}
-		t.Run("design="+d.Name+"/fs=os/behind", func(t *testing.T) {
-			test(t, subject{Design: d, fs: vfs.OS{}, dir: t.TempDir(), behind: true})
-		})
 	}
 }
 
@@ -55,7 +47,6 @@ func (s subject) create(t testing.TB) segment.Segment {
 
 func (s subject) open(t testing.TB, o segment.Options) segment.Segment {
 	t.Helper()
-	o.Behind = func() bool { return s.behind }
 	seg, err := s.Open(s.fs, s.path(), o)
 	if errors.Is(err, errors.ErrUnsupported) {
 		t.Skipf("this system cannot do it: %v", err)
@@ -77,11 +68,23 @@ func add(t testing.TB, seg segment.Segment, parts ...string) int64 {
 	for _, p := range parts {
 		bufs = append(bufs, []byte(p))
 	}
-	pos, err := seg.Append(bufs)
+	pos, err := appendTo(seg, bufs)
 	if err != nil {
 		t.Fatalf("Append: %v", err)
 	}
 	return pos
+}
+
+// appendTo is Append for those who may wait.
+func appendTo(seg segment.Segment, bufs [][]byte) (int64, error) {
+	pos, err := seg.Append(bufs)
+	for errors.Is(err, segment.ErrBusy) {
+		if err := seg.(segment.WriteBehind).Flush(); err != nil {
+			return 0, err
+		}
+		pos, err = seg.Append(bufs)
+	}
+	return pos, err
 }
 
 // all reads the whole segment by ReadAt, which must end where Size says.
@@ -210,7 +213,7 @@ func TestExtentHasAWholeAppend(t *testing.T) {
 		seg := s.create(t)
 		for i, n := range []int{100, 4000, 5000, 1, 300_000, 70_000, 3 << 20, 10} {
 			want := bytes.Repeat([]byte{byte(i + 1)}, n)
-			pos, err := seg.Append([][]byte{want[:n/3], want[n/3:]})
+			pos, err := appendTo(seg, [][]byte{want[:n/3], want[n/3:]})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,24 +18,37 @@ import (
 //	├─ file ─────┼── file and memory ──┼── memory ──┼── zeros ──┤
 //	                             ├─┤ stage: the block that written lies in
 //
-// An append is copied into chunks of memory. It reaches the file
+// An append is copied into chunks of memory, and that is all: it is made under a
+// log's lock, where nobody may wait for a device. What has gathered reaches the file
+// by one write, outside of that lock, while appends go on:
 //
-//   - at once, if whoever appends counts on the kernel to have it when Append
-//     returns: each append then waits for the device;
-//   - with the next Sync, where Options.Behind allows that: one write of all
-//     that has gathered, and the sync linked to it, while appends go on. The
-//     process holds back at most behindMaxBytes so.
+//   - Flush writes it, for those who promise that it outlives the process;
+//   - Sync writes it, and syncs;
+//   - Seal does neither. The Sync that follows on it writes what is left, gives the
+//     room behind it back, and lets go of memory and descriptor: from there on the
+//     segment is a file.
 //
 // Blocks are written whole. What is written is copied to stage, whose first block
 // is the one that written lies in: it is written again, with its old bytes as they
 // were and new ones behind. A torn write of it harms nothing, for the sectors that
 // an older sync vouched for are given the bytes that they have.
 //
+// An append that would have to wait is refused with ErrBusy, and its caller flushes,
+// without the lock, and comes again. It is so
+//
+//   - where more than behindMaxBytes would be held. That bounds the memory: a
+//     device that is slower than those who append slows them down;
+//   - where room has to be asked for while a write is under way, for file systems
+//     have an fallocate wait for direct writes. It is rare: each write asks first
+//     for room for the appends to come.
+//
 // Invariants:
 //   - the file has every byte below written, and memory every byte from recent[0]
-//     on; recent[0] ≤ written ≤ Size, or recent is empty and written = Size;
-//   - who holds writing is the only one who uses out, stage and held, and who
-//     moves written;
+//     on; recent[0] ≤ written ≤ Size, or recent is empty and written = Size. A
+//     Truncate may leave written past Size for as long as a write is under way;
+//   - who holds writing is the only one who uses out, stage and held, who moves
+//     written, and who makes the file longer or shorter;
+//   - recent is changed by the appender, and once sealed by who holds syncing;
 //   - blocks up to length were allocated before a byte was taken that they are
 //     for, so that a write that comes later cannot find the disk full.
 //
@@ -47,16 +60,22 @@ import (
 // refers to keeps its bytes, and those below Size are the same in both. Segments
 // are cut, trimmed and given room by the buffered one.
 //
-// What it costs: Seal and Truncate wait for a write and a sync that are under way,
-// for they are one call; so a roll may wait for the device. Reads of bytes that left
-// memory and were not read before go to the device; and an append is copied twice,
-// by us. The way not taken is to write
-// from the chunks themselves: they would have to begin at blocks, and the last
-// block is written while the next append goes into it.
+// What it costs: an acknowledgement that the kernel has a record, which an append to
+// a file gives for a copy, waits for a write of the device here. Reads of bytes that
+// left memory and were not read before go to the device; and an append is copied
+// twice, by us.
+//
+// The ways not taken. To write from the chunks themselves: they would have to begin
+// at blocks, and the last block is written while the next append goes into it. To
+// write within Append where somebody counts on the kernel to have the bytes: every
+// append, every roll and every reader of the log's state then waits for the device
+// behind the log's lock, one append at a time. To put such appends into the page
+// cache instead, and drop them from it later: that is `file`. And to acknowledge
+// them from memory, to be written at leisure: kill -9 would take what was
+// acknowledged, which no policy allows.
 type directSegment struct {
 	fileSegment
-	via    vfs.Via
-	behind func() bool // Options.Behind; not nil
+	via vfs.Via
 
 	recent  chunkList
 	written atomic.Int64
@@ -71,7 +90,8 @@ type directSegment struct {
 }
 
 const (
-	// behindMaxBytes is how much a segment keeps from the file until a Sync.
+	// behindMaxBytes is how much a segment keeps from the file at most, if that is
+	// not a single append.
 	behindMaxBytes = 4 << 20
 	// recentBytes is how much of what the file has stays in memory as well, and
 	// how large a chunk of it gets where no append is larger: a segment that is
@@ -87,10 +107,7 @@ func openDirect(fs vfs.FS, path string, o Options) (Segment, error) {
 }
 
 func openVia(fs vfs.FS, path string, o Options, via vfs.Via) (Segment, error) {
-	s := &directSegment{via: via, behind: o.Behind, writing: make(chan struct{}, 1), held: -1}
-	if s.behind == nil {
-		s.behind = func() bool { return false }
-	}
+	s := &directSegment{via: via, writing: make(chan struct{}, 1), held: -1}
 	if err := s.open(fs, path, o); err != nil {
 		return nil, err
 	}
@@ -133,33 +150,20 @@ func (s *directSegment) Append(bufs [][]byte) (int64, error) {
 		return 0, err
 	}
 	defer s.pin.Release(0)
-	if err := s.appendable(); err != nil {
+	if err := s.ended(); err != nil {
 		return 0, err
 	}
 	pos, n := s.size.Load(), sum(bufs)
-	end := pos + n
 	if n == 0 {
 		return pos, nil
 	}
-	if blocks(end) > s.length {
-		if err := s.grow(end); err != nil {
-			return 0, err
-		}
-	}
-	behind := s.behind()
-	if behind && end-s.written.Load() > behindMaxBytes {
-		if err := s.writeOut(pos); err != nil {
-			return 0, err
-		}
+	end := pos + n
+	if err := s.admit(end); err != nil {
+		return 0, err
 	}
 	room := s.recent.room(pos, int(n))
 	for _, b := range bufs {
 		room = room[copy(room, b):]
-	}
-	if !behind {
-		if err := s.writeOut(end); err != nil {
-			return 0, err
-		}
 	}
 	// Published last: whoever sees the size can read the bytes.
 	s.size.Store(end)
@@ -167,39 +171,82 @@ func (s *directSegment) Append(bufs [][]byte) (int64, error) {
 	return pos, nil
 }
 
+// admit sees to it that the bytes up to end can be taken, or says why not.
+func (s *directSegment) admit(end int64) error {
+	if s.Held() > 0 && end-s.written.Load() > behindMaxBytes {
+		return ErrBusy
+	}
+	if !s.stale && blocks(end) <= s.length.Load() {
+		return nil
+	}
+	select {
+	case s.writing <- struct{}{}:
+		defer func() { <-s.writing }()
+	default:
+		return ErrBusy
+	}
+	if s.stale {
+		if err := s.trim(); err != nil {
+			return err
+		}
+	}
+	if blocks(end) > s.length.Load() {
+		return s.grow(end)
+	}
+	return nil
+}
+
 // blocks rounds up to whole blocks.
 func blocks(n int64) int64 { return (n + vfs.DirectAlign - 1) / vfs.DirectAlign * vfs.DirectAlign }
 
-// writeOut has the file get all bytes below end, which memory has.
-func (s *directSegment) writeOut(end int64) error {
-	s.writing <- struct{}{}
-	defer func() { <-s.writing }()
-	return s.write(end, false)
-}
+// Held implements [WriteBehind].
+func (s *directSegment) Held() int64 { return max(0, s.size.Load()-s.written.Load()) }
 
-// writeSync has the file get all bytes below Size, and a sync behind them. It
-// does neither, and reports false, if the file has them.
-func (s *directSegment) writeSync() (synced bool, err error) {
-	s.writing <- struct{}{}
-	defer func() { <-s.writing }()
-	// Looked at here: a Truncate that came first has taken memory away.
-	end := s.size.Load()
-	if s.written.Load() >= end {
-		return false, nil
+// Flush implements [WriteBehind].
+func (s *directSegment) Flush() error {
+	if err := s.enter(); err != nil {
+		return err
 	}
-	return true, s.write(end, true)
+	defer s.pin.Release(0)
+	s.writing <- struct{}{}
+	defer func() { <-s.writing }()
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	if err := s.growAhead(); err != nil {
+		return err
+	}
+	return s.write(s.size.Load(), false)
 }
 
-// write is for who holds writing.
+// write has the file get all bytes below end, and with sync a sync behind them. The
+// caller holds writing.
 func (s *directSegment) write(end int64, sync bool) error {
 	for from := s.written.Load(); from < end; from = s.written.Load() {
-		if err := s.failed.Load(); err != nil {
-			return *err
-		}
 		if err := s.writeStage(from, end, sync); err != nil {
 			return s.fail(err)
 		}
 	}
+	return nil
+}
+
+// growAhead reserves room for appends to come, if there is little left, so that they
+// need not ask for it. Whether the disk is full is for them to find out. The caller
+// holds writing.
+func (s *directSegment) growAhead() error {
+	size := s.size.Load()
+	if s.Held() == 0 || s.sealed.Load() || s.length.Load() >= size+growth(size)/4 {
+		return nil
+	}
+	target := blocks(size) + growth(size)
+	err := s.f.Preallocate(target)
+	switch {
+	case errors.Is(err, vfs.ErrNoSpace):
+		return nil
+	case err != nil:
+		return s.fail(err)
+	}
+	s.length.Store(target)
 	return nil
 }
 
@@ -302,19 +349,20 @@ func (s *directSegment) ReadAt(p []byte, pos int64) (int, error) {
 	return int(held), err
 }
 
-// Sync implements [Segment]. What was not written yet goes with it in one call.
+// Sync implements [Segment]. A ring takes the write and the sync together; else
+// appends may ask for room, and flushes go on, while the device syncs.
 func (s *directSegment) Sync() error {
-	if err := s.enter(); err != nil {
+	if err := s.beginSync(); err != nil {
 		return err
 	}
-	defer s.pin.Release(0)
-	s.syncing <- struct{}{}
-	defer func() { <-s.syncing }()
-	if err := s.failed.Load(); err != nil {
-		return *err
-	}
-	if synced, err := s.writeSync(); synced || err != nil {
+	defer s.endSync()
+	sealed := s.sealed.Load()
+	size, synced, err := s.writeOut(sealed)
+	if err != nil || synced {
 		return err
+	}
+	if sealed {
+		return s.sync(size)
 	}
 	if err := s.f.Sync(); err != nil {
 		return s.fail(err)
@@ -322,16 +370,37 @@ func (s *directSegment) Sync() error {
 	return nil
 }
 
-// Seal implements [Segment].
-func (s *directSegment) Seal() error {
-	if err := s.enter(); err != nil {
+// writeOut has the file get what Sync is about, and reports whether it was synced.
+func (s *directSegment) writeOut(sealed bool) (size int64, synced bool, err error) {
+	s.writing <- struct{}{}
+	defer func() { <-s.writing }()
+	// Looked at here: a Truncate that came first has taken memory away.
+	size = s.size.Load()
+	if sealed {
+		return size, false, s.settle(size)
+	}
+	if err := s.growAhead(); err != nil {
+		return size, false, err
+	}
+	synced = s.via == vfs.ViaRing && s.written.Load() < size
+	return size, synced, s.write(size, synced)
+}
+
+// settle has the file get all there is, and lets go of what was for writing it:
+// from here on the segment is a file. The caller holds writing.
+func (s *directSegment) settle(size int64) error {
+	if s.failed.Load() != nil {
+		return nil // memory may have what the file has not
+	}
+	if err := s.write(size, false); err != nil {
 		return err
 	}
-	defer s.pin.Release(0)
-	if err := s.settle(); err != nil {
-		return err
+	s.written.Store(size)
+	s.recent.cut(0)
+	if err := s.closeOut(); err != nil {
+		return s.fail(err)
 	}
-	return s.fileSegment.Seal()
+	return nil
 }
 
 // Truncate implements [Segment].
@@ -346,36 +415,23 @@ func (s *directSegment) Truncate(size int64) error {
 	if err := s.cut(size); err != nil {
 		return err
 	}
-	if err := s.settle(); err != nil {
-		return err
-	}
-	s.sealed = false
-	return s.trim()
-}
-
-// settle has the file get all there is, and lets go of what was for writing it:
-// from here on the segment is a file.
-func (s *directSegment) settle() error {
+	s.syncing <- struct{}{}
+	defer func() { <-s.syncing }()
 	s.writing <- struct{}{}
 	defer func() { <-s.writing }()
-	if s.failed.Load() != nil {
-		return nil // memory may have what the file has not
-	}
-	size := s.size.Load()
-	if err := s.write(size, false); err != nil {
+	if err := s.settle(size); err != nil {
 		return err
 	}
-	s.written.Store(size)
-	s.recent.cut(0)
-	if err := s.closeOut(); err != nil {
-		return s.fail(err)
+	if err := s.failed.Load(); err != nil {
+		return *err
 	}
-	return nil
+	s.sealed.Store(false)
+	return s.trim()
 }
 
 // Close implements [Segment].
 func (s *directSegment) Close() error {
 	return s.pin.Close(func() error {
-		return errors.Join(s.settle(), s.closeOut(), s.closeFile())
+		return errors.Join(s.settle(s.size.Load()), s.closeOut(), s.closeFile())
 	})
 }

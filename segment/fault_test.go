@@ -132,7 +132,6 @@ func TestFailsForGoodBehind(t *testing.T) {
 		for _, kind := range []vfs.Kind{vfs.OpWrite, vfs.OpSync} {
 			t.Run(fmt.Sprintf("design=%s/%v", d.Name, kind), func(t *testing.T) {
 				s := brokenDesign(d, vfs.Rule{Kinds: []vfs.Kind{kind}, Nth: 2, Times: 1, Err: syscall.EIO})
-				s.behind = true
 				seg := s.create(t)
 				add(t, seg, "01234")
 				if err := seg.Sync(); err != nil {

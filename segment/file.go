@@ -31,14 +31,15 @@ type fileSegment struct {
 	f        vfs.File
 	readOnly bool
 
-	// length is the file's own length, never less than Size; what lies between
-	// is reserved room, or bytes that do not count. Owned by the appender.
-	length int64
+	// length is the file's own length, never less than what is written; what lies
+	// past Size is reserved room, or bytes that do not count. Changed by the
+	// appender, and once sealed by who holds syncing.
+	length atomic.Int64
 	// stale says that bytes past Size may be other than zero, so that they
-	// must be cut off before anything is added. Owned by the appender.
+	// must be cut off before anything is added. Owned as length is.
 	stale bool
-	// sealed is owned by the appender.
-	sealed bool
+	// sealed is set by the appender.
+	sealed atomic.Bool
 
 	// failed is the first error that made the segment fail for good.
 	failed atomic.Pointer[error]
@@ -95,24 +96,25 @@ func (s *fileSegment) reserve(bytes int64) error {
 	if err := s.f.Preallocate(bytes); err != nil {
 		return err
 	}
-	s.length = bytes
+	s.length.Store(bytes)
 	return nil
 }
 
 // adopt takes over a file that is there: size bytes of it, or all.
 func (s *fileSegment) adopt(path string, size int64) error {
-	var err error
-	if s.length, err = s.f.Size(); err != nil {
+	length, err := s.f.Size()
+	if err != nil {
 		return err
 	}
 	if size < 0 {
-		size = s.length
+		size = length
 	}
-	if size > s.length {
-		return fmt.Errorf("%w: %s has %d bytes, and %d should be there", ErrShort, path, s.length, size)
+	if size > length {
+		return fmt.Errorf("%w: %s has %d bytes, and %d should be there", ErrShort, path, length, size)
 	}
+	s.length.Store(length)
 	s.size.Store(size)
-	s.stale = size < s.length
+	s.stale = size < length
 	s.hard = -1
 	return nil
 }
@@ -130,7 +132,7 @@ const (
 func (s *fileSegment) grow(end int64) error {
 	const page = 4096 // file systems allocate no less
 	need := (end + page - 1) / page * page
-	target := need + min(max(need, minGrowthBytes), maxGrowthBytes)
+	target := need + growth(need)
 	err := s.f.Preallocate(target)
 	if errors.Is(err, vfs.ErrNoSpace) {
 		target = need
@@ -142,9 +144,12 @@ func (s *fileSegment) grow(end int64) error {
 	case err != nil:
 		return s.fail(err)
 	}
-	s.length = target
+	s.length.Store(target)
 	return nil
 }
+
+// growth is how much is reserved behind so many bytes.
+func growth(bytes int64) int64 { return min(max(bytes, minGrowthBytes), maxGrowthBytes) }
 
 // sum is the number of bytes in the buffers.
 func sum(bufs [][]byte) (n int64) {
@@ -165,7 +170,7 @@ func (s *fileSegment) Append(bufs [][]byte) (int64, error) {
 	}
 	pos := s.size.Load()
 	written, err := s.f.WriteAt(bufs, pos)
-	s.length = max(s.length, pos+written)
+	s.length.Store(max(s.length.Load(), pos+written))
 	if err != nil {
 		return 0, s.undo(pos, written, err)
 	}
@@ -177,13 +182,22 @@ func (s *fileSegment) Append(bufs [][]byte) (int64, error) {
 // appendable says why nothing can be added, and makes room at the end if bytes
 // that do not count are in the way.
 func (s *fileSegment) appendable() error {
-	switch {
-	case s.readOnly || s.sealed:
-		return fmt.Errorf("%w: %s", ErrSealed, s.f.Name())
-	case s.failed.Load() != nil:
-		return *s.failed.Load()
-	case s.stale:
+	if err := s.ended(); err != nil {
+		return err
+	}
+	if s.stale {
 		return s.trim()
+	}
+	return nil
+}
+
+// ended says why nothing can be added.
+func (s *fileSegment) ended() error {
+	if s.readOnly || s.sealed.Load() {
+		return fmt.Errorf("%w: %s", ErrSealed, s.f.Name())
+	}
+	if err := s.failed.Load(); err != nil {
+		return *err
 	}
 	return nil
 }
@@ -199,18 +213,18 @@ func (s *fileSegment) undo(pos, written int64, err error) error {
 	if back := s.f.Truncate(pos); back != nil {
 		return s.fail(errors.Join(err, back))
 	}
-	s.length = pos
+	s.length.Store(pos)
 	return err
 }
 
 // trim cuts off everything past Size. Nobody holds an Extent there.
 func (s *fileSegment) trim() error {
 	size := s.size.Load()
-	if s.length > size {
+	if s.length.Load() > size {
 		if err := s.f.Truncate(size); err != nil {
 			return s.fail(err)
 		}
-		s.length = size
+		s.length.Store(size)
 	}
 	s.stale = false
 	return nil
@@ -260,21 +274,40 @@ func (s *fileSegment) Size() int64 { return s.size.Load() }
 
 // Sync implements [Segment].
 func (s *fileSegment) Sync() error {
-	if err := s.enter(); err != nil {
+	if err := s.beginSync(); err != nil {
 		return err
 	}
-	defer s.pin.Release(0)
-	s.syncing <- struct{}{}
-	defer func() { <-s.syncing }()
-	if err := s.failed.Load(); err != nil {
-		return *err
-	}
+	defer s.endSync()
 	return s.sync(s.size.Load())
 }
 
-// sync makes the bytes below size durable, and with them all that is in the file.
-// The caller holds syncing.
+// beginSync waits until the caller is the one that syncs; it ends with endSync. It
+// fails if there is nothing to be hoped for from a sync any more.
+func (s *fileSegment) beginSync() error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	s.syncing <- struct{}{}
+	if err := s.failed.Load(); err != nil {
+		s.endSync()
+		return *err
+	}
+	return nil
+}
+
+func (s *fileSegment) endSync() {
+	<-s.syncing
+	s.pin.Release(0)
+}
+
+// sync makes the bytes below size durable, and with them all that is in the file,
+// and gives back the room of a sealed segment. The caller holds syncing.
 func (s *fileSegment) sync(size int64) error {
+	if s.sealed.Load() {
+		if err := s.trim(); err != nil {
+			return err
+		}
+	}
 	if err := s.f.Sync(); err != nil {
 		return s.fail(err)
 	}
@@ -291,11 +324,11 @@ func (s *fileSegment) Seal() error {
 	if s.readOnly {
 		return fmt.Errorf("%w: %s", ErrSealed, s.f.Name())
 	}
-	s.sealed = true
+	s.sealed.Store(true)
 	if err := s.failed.Load(); err != nil {
 		return *err
 	}
-	return s.trim()
+	return nil
 }
 
 // Truncate implements [Segment].
@@ -313,10 +346,10 @@ func (s *fileSegment) Truncate(size int64) error {
 	if err := s.cut(size); err != nil {
 		return err
 	}
-	s.sealed = false
 	s.syncing <- struct{}{}
+	defer func() { <-s.syncing }()
+	s.sealed.Store(false)
 	s.hard = -1 // the shorter length has to become durable, too
-	<-s.syncing
 	return s.trim()
 }
 
@@ -324,10 +357,11 @@ func (s *fileSegment) Truncate(size int64) error {
 func (s *fileSegment) Close() error { return s.pin.Close(s.closeFile) }
 
 // closeFile gives the file back, without the room that was reserved for appends
-// that never came. What was found past Size when it was opened stays as it is.
+// that never came. What was found past Size when it was opened stays as it is, unless
+// the segment was sealed.
 func (s *fileSegment) closeFile() error {
 	var err error
-	if !s.readOnly && !s.stale && s.failed.Load() == nil {
+	if !s.readOnly && (!s.stale || s.sealed.Load()) && s.failed.Load() == nil {
 		err = s.trim()
 	}
 	return errors.Join(err, s.f.Close())

@@ -117,7 +117,7 @@ func TestStaleBytesAreDropped(t *testing.T) {
 			_, err := seg.Append([][]byte{[]byte("X")})
 			return errors.Join(err, seg.Sync())
 		}, "0123X"},
-		"Seal":     {segment.Segment.Seal, "0123"},
+		"Seal":     {func(seg segment.Segment) error { return errors.Join(seg.Seal(), seg.Sync()) }, "0123"},
 		"Truncate": {func(seg segment.Segment) error { return seg.Truncate(seg.Size()) }, "0123"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -167,37 +167,43 @@ func TestReadOnly(t *testing.T) {
 
 func TestPreallocate(t *testing.T) {
 	forEachDurable(t, func(t *testing.T, s subject) {
-		seg := s.open(t, segment.Options{Create: true, PreallocBytes: 8192})
+		const reserved = 100_000
+		seg := s.open(t, segment.Options{Create: true, PreallocBytes: reserved})
 		add(t, seg, "0123456789")
 		if err := seg.Sync(); err != nil {
 			t.Fatal(err)
 		}
 		s.holds(t, "0123456789")
-		if n := len(s.get(t)); n != 8192 {
-			t.Errorf("reserved 8192 bytes: the file holds %d", n)
+		if n := len(s.get(t)); n != reserved {
+			t.Errorf("reserved %d bytes: the file holds %d", reserved, n)
 		}
-		add(t, seg, strings.Repeat("x", 9000)) // more than was reserved
-		if err := seg.Seal(); err != nil {
+		add(t, seg, strings.Repeat("x", reserved)) // more than was reserved
+		if err := errors.Join(seg.Seal(), seg.Sync()); err != nil {
 			t.Fatal(err)
 		}
-		if got := s.get(t); got != "0123456789"+strings.Repeat("x", 9000) {
+		if got := s.get(t); got != "0123456789"+strings.Repeat("x", reserved) {
 			t.Errorf("sealed, the file holds %d bytes", len(got))
 		}
 	})
 }
 
-// A sealed file is exactly its bytes, for Kafka reads its length as its size.
-func TestSealTrims(t *testing.T) {
-	forEachDurable(t, func(t *testing.T, s subject) {
-		seg := s.open(t, segment.Options{Create: true, PreallocBytes: 1 << 20})
-		add(t, seg, "0123456789")
-		if err := seg.Seal(); err != nil {
-			t.Fatal(err)
-		}
-		if got := s.get(t); got != "0123456789" {
-			t.Errorf("the file holds %d bytes", len(got))
-		}
-	})
+// The file of a sealed segment is exactly its bytes once it was synced or closed, for
+// Kafka reads its length as its size.
+func TestSealedFileIsTrimmed(t *testing.T) {
+	for name, end := range map[string]func(segment.Segment) error{"Sync": segment.Segment.Sync, "Close": segment.Segment.Close} {
+		t.Run(name, func(t *testing.T) {
+			forEachDurable(t, func(t *testing.T, s subject) {
+				seg := s.open(t, segment.Options{Create: true, PreallocBytes: 1 << 20})
+				add(t, seg, "0123456789")
+				if err := errors.Join(seg.Seal(), end(seg)); err != nil {
+					t.Fatal(err)
+				}
+				if got := s.get(t); got != "0123456789" {
+					t.Errorf("the file holds %d bytes", len(got))
+				}
+			})
+		})
+	}
 }
 
 func TestExtentOfAFile(t *testing.T) {
@@ -228,15 +234,13 @@ func TestNoSpace(t *testing.T) {
 		if !d.Durable {
 			continue
 		}
-		for _, behind := range []bool{false, true} {
-			t.Run(fmt.Sprintf("design=%s/behind=%v", d.Name, behind), func(t *testing.T) { fillDisk(t, d, behind) })
-		}
+		t.Run("design="+d.Name, func(t *testing.T) { fillDisk(t, d) })
 	}
 }
 
-func fillDisk(t *testing.T, d segment.Design, behind bool) {
+func fillDisk(t *testing.T, d segment.Design) {
 	mem := vfs.NewMem()
-	s := subject{Design: d, fs: mem, dir: "/", behind: behind}
+	s := subject{Design: d, fs: mem, dir: "/"}
 	seg := s.create(t)
 	mem.SetCapacity(4096)
 	add(t, seg, strings.Repeat("a", 3000))
@@ -285,8 +289,8 @@ func TestCrashKeepsWhatWasSynced(t *testing.T) {
 		if !d.Durable {
 			continue
 		}
-		for _, o := range []segment.Options{{}, {PreallocBytes: 1 << 16}, {Behind: func() bool { return true }}} {
-			t.Run(fmt.Sprintf("design=%s/prealloc=%d/behind=%v", d.Name, o.PreallocBytes, o.Behind != nil), func(t *testing.T) {
+		for _, o := range []segment.Options{{}, {PreallocBytes: 1 << 16}} {
+			t.Run(fmt.Sprintf("design=%s/prealloc=%d", d.Name, o.PreallocBytes), func(t *testing.T) {
 				for seed := range uint64(100) {
 					crashOnce(t, d, o, seed)
 				}
@@ -377,7 +381,7 @@ func FuzzOpen(f *testing.F) {
 				e.Release()
 			}
 			add(t, seg, "more")
-			if err := seg.Seal(); err != nil {
+			if err := errors.Join(seg.Seal(), seg.Sync()); err != nil {
 				t.Fatal(err)
 			}
 			if got := s.get(t); got != want+"more" {

@@ -32,24 +32,20 @@ const hardenMaxBytes = 1 << 20
 //
 // What it differs in from a sync is that only these bytes are written back, and
 // what is needed to find them again. After a Truncate, in a file that was there
-// before, and for a tail of more than hardenMaxBytes it is a Sync.
+// before, once it is sealed, and for a tail of more than hardenMaxBytes it is a
+// Sync.
 //
 // The bytes are the same as before, so neither readers nor a crash half way can
 // tell. The appender may write behind them meanwhile.
 func (s *fileSegment) Harden() error {
-	if err := s.enter(); err != nil {
+	if err := s.beginSync(); err != nil {
 		return err
 	}
-	defer s.pin.Release(0)
-	s.syncing <- struct{}{}
-	defer func() { <-s.syncing }()
-	if err := s.failed.Load(); err != nil {
-		return *err
-	}
+	defer s.endSync()
 	size := s.size.Load()
 	tail := size - s.hard
 	switch {
-	case s.hard < 0 || tail < 0 || tail > hardenMaxBytes:
+	case s.hard < 0 || tail < 0 || tail > hardenMaxBytes || s.sealed.Load():
 		return s.sync(size)
 	case tail == 0:
 		return nil

@@ -38,7 +38,7 @@ func TestCrashKeepsWhatWasHardened(t *testing.T) {
 		for seed := range uint64(60) {
 			rng := rand.New(rand.NewPCG(seed, 9))
 			mem := vfs.NewMem()
-			o := segment.Options{Create: true, Size: -1, PreallocBytes: rng.Int64N(2) * 30_000, Behind: func() bool { return true }}
+			o := segment.Options{Create: true, Size: -1, PreallocBytes: rng.Int64N(2) * 30_000}
 			seg, err := d.Open(mem, "/a", o)
 			if err != nil {
 				t.Fatal(err)
@@ -55,7 +55,7 @@ func TestCrashKeepsWhatWasHardened(t *testing.T) {
 				case 2:
 					err = errors.Join(seg.Sync(), seg.Close())
 					if err == nil {
-						seg, err = d.Open(mem, "/a", segment.Options{Size: int64(len(want)), Behind: o.Behind})
+						seg, err = d.Open(mem, "/a", segment.Options{Size: int64(len(want))})
 					}
 				case 3:
 					err = seg.(segment.Hardener).Harden()

@@ -21,7 +21,8 @@ import (
 //     be returned, by fallocate, some growth ahead of Size. On file systems that
 //     write changed blocks elsewhere (btrfs, ZFS) no allocation promises that;
 //     there this design is not for use;
-//   - the file is never cut below window: Seal, Truncate and Close unmap first;
+//   - the file is never cut below window: Seal, Truncate and Close unmap first, and
+//     the room of a sealed segment is given back by the Sync after;
 //   - only the appender looks at the mapping. Readers get ranges of the file, out
 //     of the same page cache, by sendfile or pread; no pin needs the mapping, so
 //     that it may go and come at any time.
@@ -83,14 +84,14 @@ func (s *mmapSegment) Append(bufs [][]byte) (int64, error) {
 
 // extend has the window reach to end or further. A full disk changes nothing.
 func (s *mmapSegment) extend(end int64) error {
-	if end > s.length {
+	if end > s.length.Load() {
 		if err := s.grow(end); err != nil {
 			return err
 		}
 	}
 	err := s.unmap()
 	if err == nil {
-		s.window, err = s.f.Map(s.length)
+		s.window, err = s.f.Map(s.length.Load())
 	}
 	if err != nil {
 		return s.fail(err)

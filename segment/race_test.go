@@ -49,7 +49,7 @@ func TestReadersBesideAppenderAndTruncator(t *testing.T) {
 				v := rng.Uint32()
 				binary.NativeEndian.PutUint64(b, uint64(v)<<32|uint64(^v))
 				b = bytes.Repeat(b, 1+rng.IntN(200))
-				_, err = seg.Append([][]byte{b[:len(b)/2], b[len(b)/2:]})
+				_, err = appendTo(seg, [][]byte{b[:len(b)/2], b[len(b)/2:]})
 			}
 			if err != nil {
 				t.Fatal(err)

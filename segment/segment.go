@@ -18,8 +18,8 @@ import (
 // One goroutine at a time calls Append, Seal, Truncate; every other method may
 // run beside them and beside each other. Bytes below Size never change while an
 // Extent pins them. After an error from Append or Sync the segment must only be
-// read or closed, except that an Append that failed with [vfs.ErrNoSpace] left
-// Size as it was and may be tried again.
+// read or closed, except that an Append that failed with [vfs.ErrNoSpace] or
+// [ErrBusy] left Size as it was and may be tried again.
 type Segment interface {
 	// Append adds the buffers, one after the other, at the end. It returns the
 	// position of the first byte. Either all is added or Size stays as it was.
@@ -37,8 +37,9 @@ type Segment interface {
 	// Sync makes the bytes below Size, as it was when Sync was called, survive
 	// a loss of power. It does not cover the directory entry.
 	Sync() error
-	// Seal gives back what was reserved past Size. Nothing is appended after,
-	// unless the segment is truncated first.
+	// Seal says that nothing is appended any more, unless the segment is truncated
+	// first. It waits for nothing: what was reserved past Size is given back by the
+	// next Sync, or by Close.
 	Seal() error
 	// Truncate drops the bytes from size on. It first waits until no Extent that
 	// reaches past size is pinned; others may stay. Size is lowered before the
@@ -57,6 +58,18 @@ type Hardener interface {
 	Harden() error
 }
 
+// WriteBehind is a Segment whose Append never waits for the medium: what is appended
+// stays in the process until a Flush, a Sync or Close, and goes with it if it is
+// killed before. There is a bound to that: see [ErrBusy].
+type WriteBehind interface {
+	// Flush hands the bytes below Size, as it was when Flush was called, to the
+	// system: they outlive the process. It waits for a write that is under way, and
+	// fails as Sync does.
+	Flush() error
+	// Held is how many bytes only the process has.
+	Held() int64
+}
+
 // Options say how a segment is opened.
 type Options struct {
 	// Create makes a new segment and fails with [fs.ErrExist] if one is there;
@@ -68,11 +81,6 @@ type Options struct {
 	// PreallocBytes, if positive, is reserved on the medium when the segment is
 	// created, by designs that can.
 	PreallocBytes int64
-	// Behind, asked by every Append, lets what is appended stay in the process
-	// until a Sync, Seal or Close, or an Append that may not: whoever appends
-	// promises nothing to anyone before that. A process that is killed takes with
-	// it what was not synced. nil is never. See Design.Behind.
-	Behind func() bool
 	// ReadOnly opens for reading alone.
 	ReadOnly bool
 }
@@ -85,7 +93,7 @@ type Design struct {
 	Durable bool
 	// Keeps says whether what was appended can be read back at all.
 	Keeps bool
-	// Behind says whether the design heeds Options.Behind.
+	// Behind says whether the design's segments are WriteBehind.
 	Behind bool
 	// Open opens a segment. Where the system lacks what the design is made of,
 	// creating one fails with [errors.ErrUnsupported].
@@ -105,6 +113,10 @@ var Designs = []Design{
 var (
 	// ErrClosed is returned by every method of a segment after Close.
 	ErrClosed = errors.New("segment: closed")
+	// ErrBusy is returned by Append of a [WriteBehind] that would have to wait: for
+	// memory, or for room on the medium while a write is under way. Nothing was
+	// added. It may be tried again after a Flush.
+	ErrBusy = errors.New("segment: appends wait for the medium")
 	// ErrSealed says that a segment was sealed, or opened for reading alone.
 	ErrSealed = errors.New("segment: sealed")
 	// ErrShort says that a medium has fewer bytes than Options.Size counts on.
