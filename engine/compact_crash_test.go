@@ -118,7 +118,7 @@ func TestCompactCrashAfterEveryOperation(t *testing.T) {
 			t.Parallel()
 			x := newCompaction(t, d)
 			step := thin(d).step
-			for n := chosen(t, t.Name()).IntN(step); ; n += step {
+			for n := chosen(t).IntN(step); ; n += step {
 				mem := x.disk.Kill()
 				stop := vfs.StopAfter(n)
 				s, _, err := x.open(vfs.NewInject(mem, stop.Before))
@@ -167,7 +167,7 @@ func (x *compaction) goOn(t *testing.T, fs *vfs.Mem) error {
 
 // A crash while what a crash left is put right, at every operation of that.
 func TestCompactCrashDuringRecovery(t *testing.T) {
-	x, rng := newCompaction(t, engine.DefaultDesign), chosen(t, t.Name())
+	x, rng := newCompaction(t, engine.DefaultDesign), chosen(t)
 	for n := 0; ; n++ {
 		mem := x.disk.Kill()
 		stop := vfs.StopAfter(n)

@@ -158,17 +158,21 @@ func foreignness(d engine.Design) (n int) {
 	return n
 }
 
-// chosen is the randomness of one test, or of what it does for one design: it
-// repeats with -crash.seed.
-func chosen(t *testing.T, what string) *rand.Rand {
+// chosen is the randomness of one test. If it fails, it says how to repeat it.
+func chosen(t *testing.T) *rand.Rand {
 	t.Helper()
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("go test -run '^%s$' -crash.seed %d repeats this", t.Name(), *crashSeed)
 		}
 	})
+	return seeded(t.Name())
+}
+
+// seeded is the randomness of something that has this name.
+func seeded(name string) *rand.Rand {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(what)) // never fails
+	_, _ = h.Write([]byte(name)) // never fails
 	return rand.New(rand.NewPCG(*crashSeed, h.Sum64()))
 }
 
@@ -204,7 +208,7 @@ func configName(c engine.Config) string {
 // acknowledged is there, an offset never has two values, and the log can be used.
 func TestCrashAfterEveryOperation(t *testing.T) {
 	for _, c := range crashConfigs() {
-		rng := chosen(t, configName(c))
+		rng := seeded(configName(c))
 		for _, s := range crashScripts() {
 			if rng.IntN(thin(c.Design).oneIn) > 0 {
 				continue
@@ -214,7 +218,7 @@ func TestCrashAfterEveryOperation(t *testing.T) {
 				before, disk := s.begin(t, c)
 				step := thin(c.Design).step
 				for _, before.openSegments = range []int{0, 1} {
-					for n := chosen(t, t.Name()).IntN(step); ; n += step {
+					for n := chosen(t).IntN(step); ; n += step {
 						h := before.fork()
 						states, ended := s.crash(t, h, disk.Kill(), n)
 						for _, st := range states {
@@ -262,7 +266,7 @@ type diskState struct {
 func (s crashScript) crash(t *testing.T, h *history, mem *vfs.Mem, n int) (states []diskState, ended bool) {
 	t.Helper()
 	stop := vfs.StopAfter(n)
-	err := h.open(vfs.NewInject(mem, stop.Before))
+	err := h.open(vfs.NewInject(mem, changesUntil(stop)))
 	if err == nil {
 		err = s.run(h)
 	}
@@ -275,6 +279,17 @@ func (s crashScript) crash(t *testing.T, h *history, mem *vfs.Mem, n int) (state
 		_ = h.store.Close() // only ends its goroutines
 	}
 	return states, ended
+}
+
+// changesUntil refuses changes after the stop, and lets reads pass: what was done
+// when a worker, or another log, met the stop is still looked at.
+func changesUntil(stop *vfs.Stop) func(vfs.Op) error {
+	return func(op vfs.Op) error {
+		if !op.Kind.Changes() {
+			return nil
+		}
+		return stop.Before(op)
+	}
 }
 
 func crashStates(mem *vfs.Mem, seed uint64) []diskState {
@@ -365,7 +380,7 @@ func TestCrashDuringRecovery(t *testing.T) {
 	for _, c := range crashConfigs() {
 		t.Run(configName(c), func(t *testing.T) {
 			t.Parallel()
-			rng := chosen(t, t.Name())
+			rng := chosen(t)
 			for _, s := range crashScripts() {
 				if rng.IntN(thin(c.Design).oneIn) > 0 {
 					continue
@@ -398,7 +413,7 @@ func (h *history) crashDuring(stop *vfs.Stop, mem *vfs.Mem, run func(*history) e
 		if judging.Load() {
 			return nil
 		}
-		return stop.Before(op)
+		return changesUntil(stop)(op)
 	}))
 	if err == nil {
 		judging.Store(true)

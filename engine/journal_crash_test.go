@@ -141,17 +141,6 @@ func (n *neighbours) survive(st diskState) {
 	}
 }
 
-// changesUntil refuses changes after the stop, and lets reads pass: what one log did
-// when the other met the stop is still looked at.
-func changesUntil(stop *vfs.Stop) func(vfs.Op) error {
-	return func(op vfs.Op) error {
-		if !op.Kind.Changes() {
-			return nil
-		}
-		return stop.Before(op)
-	}
-}
-
 // Two logs in one journal whose files are used again and again: wherever a crash
 // comes, each has what was acknowledged, and nothing that was cut off.
 func TestJournalCrashAfterEveryOperation(t *testing.T) {
@@ -159,7 +148,7 @@ func TestJournalCrashAfterEveryOperation(t *testing.T) {
 	if testing.Short() {
 		step = 23
 	}
-	for n := chosen(t, t.Name()).IntN(step); ; n += step {
+	for n := chosen(t).IntN(step); ; n += step {
 		pair, mem := newNeighbours(t), vfs.NewMem()
 		stop := vfs.StopAfter(n)
 		err := pair.open(vfs.NewInject(mem, changesUntil(stop)))
@@ -192,7 +181,7 @@ func TestJournalCrashDuringReplay(t *testing.T) {
 	if testing.Short() {
 		seeds = 8
 	}
-	rng := chosen(t, t.Name())
+	rng := chosen(t)
 	for range seeds {
 		pair, mem := newNeighbours(t), vfs.NewMem()
 		crash := func(most int, run func() error) {
