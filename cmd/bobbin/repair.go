@@ -105,7 +105,7 @@ func planRepair(log string, s storedSegment, next int64, rule logRule, see func(
 				l.Aside = fmt.Sprintf("%s.damaged-%d", s.path, d.pos)
 			}
 			r.Lost = append(r.Lost, l)
-		case err != nil:
+		default:
 			return nil, err
 		}
 	}

@@ -181,7 +181,7 @@ func TestHoldPort(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close()
+		t.Cleanup(func() { l.Close() }) // held till the end, so that each gets another port
 		if l.Addr().String() == held {
 			t.Fatal("the port was given away")
 		}
