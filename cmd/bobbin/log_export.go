@@ -113,7 +113,25 @@ func (x *export) run() error {
 		names = append(names, name)
 		x.report.Logs++
 	}
+	if err := x.cleaned(names); err != nil {
+		return err
+	}
 	return reopenLogs(x.fsys, x.to, names, func(string) string { return "mmap" }, x.dir.gaps)
+}
+
+// cleaned writes down up to where the logs were compacted: there offsets may be
+// missing, and their cleaner goes on from there.
+func (x *export) cleaned(names []string) error {
+	c := engine.Checkpoint{}
+	for _, name := range names {
+		if offset, ok := x.dir.cleaned[name]; ok {
+			c[name] = offset
+		}
+	}
+	if len(c) == 0 {
+		return nil
+	}
+	return engine.WriteCheckpoint(x.fsys, x.to, nameCleaned, c)
 }
 
 // file copies a small file, if it is there.

@@ -283,6 +283,13 @@ func TestVerifyKnowsCompacted(t *testing.T) {
 	if r := run(t, "log", "verify", dir, "--strict"); r.code != exitOK {
 		t.Errorf("a gap in what was compacted: code %d\n%s", r.code, r.out)
 	}
+	to := filepath.Join(t.TempDir(), "out")
+	if r := run(t, "log", "export", dir, to); r.code != exitOK {
+		t.Errorf("export: code %d\n%s", r.code, r.stderr)
+	}
+	if r := run(t, "log", "verify", filepath.Join(to, "kept-0"), "--strict"); r.code != exitOK {
+		t.Errorf("a gap in what was compacted, exported: code %d\n%s", r.code, r.out)
+	}
 	write(nameCleaned, "0\n1\nkept 0 1\n")
 	if r := run(t, "log", "verify", dir); r.code != exitCorrupt {
 		t.Errorf("a gap behind what was compacted: code %d\n%s", r.code, r.out)
@@ -541,5 +548,49 @@ func TestOfflineNothing(t *testing.T) {
 	}
 	if entries, _ := os.ReadDir(empty); len(entries) != 1 {
 		t.Errorf("what was only looked at has %v now", entries)
+	}
+}
+
+// What a broker that runs replaces while it is looked at is looked at again, and
+// what was found of the old is forgotten.
+func TestVerifyWhileItChanges(t *testing.T) {
+	f := newFixture(t)
+	l, err := readStoredLog(f.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := l.files()
+	f.change(firstLog, func(b []byte) []byte { return b })
+	if !slices.EqualFunc(before, l.files(), os.SameFile) {
+		t.Error("what was only written to is another file")
+	}
+	path := filepath.Join(f.log, firstLog)
+	if err := os.WriteFile(path+".swap", fixtureBatch(9, batch.None), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".swap", path); err != nil {
+		t.Fatal(err)
+	}
+	if slices.EqualFunc(before, l.files(), os.SameFile) {
+		t.Error("what compaction has replaced is taken for the same file")
+	}
+	// A listing that is old by now is not believed: neither its segment that is
+	// gone, nor that it has another one.
+	f.write(".lock", nil)
+	lock, err := vfs.OS{}.Lock(filepath.Join(f.dir, ".lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	v := &verifier{gaps: true}
+	l.segments = append(l.segments, storedSegment{base: 3, path: filepath.Join(f.log, "gone.log")})
+	if err := v.log(l, f.dir); err != nil || v.report.Logs != 1 || v.report.Segments != 2 {
+		t.Errorf("%v, %+v", err, v.report)
+	}
+	if err := os.RemoveAll(f.log); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.log(l, f.dir); err != nil || v.report.Logs != 1 {
+		t.Errorf("a log that was deleted: %v, %+v", err, v.report)
 	}
 }

@@ -98,6 +98,16 @@ func readStoredLog(dir string) (*storedLog, error) {
 	return l, nil
 }
 
+// files are the log's segments, of those that are still there.
+func (l *storedLog) files() (all []os.FileInfo) {
+	for _, s := range l.segments {
+		if i, err := os.Stat(s.path); err == nil {
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
 // logsAt lists the logs of a data directory, or that of a partition, and tells in
 // which data directory they are. A directory that is neither is a usage error: what
 // is not looked at must not pass for whole.

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
+	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -68,11 +71,41 @@ func (v *verifier) rule(d *storedDir, log string) logRule {
 
 // log verifies one partition's directory in the data directory dir.
 func (v *verifier) log(l *storedLog, dir string) error {
-	v.report.Logs++
 	d, err := v.dir(dir)
 	if err != nil {
 		return err
 	}
+	if !d.running {
+		return v.logOnce(d, l)
+	}
+	for range lookAgainMax {
+		now, err := readStoredLog(l.dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // it was deleted
+		}
+		if err != nil {
+			return err
+		}
+		before, files := v.report, now.files()
+		err = v.logOnce(d, now)
+		if len(files) == len(now.segments) && slices.EqualFunc(files, now.files(), os.SameFile) {
+			return err
+		}
+		// Compaction or retention came between: what was found is of no moment.
+		v.report = before
+		v.report.Findings = slices.Clip(before.Findings)
+	}
+	v.report.add(warning(l.dir, 0, "the broker changes it faster than it can be read: stop the broker to verify it"))
+	return nil
+}
+
+// lookAgainMax is how often a log is read anew of which a broker has replaced or
+// removed segments meanwhile.
+const lookAgainMax = 10
+
+// logOnce verifies a log as it is now.
+func (v *verifier) logOnce(d *storedDir, l *storedLog) error {
+	v.report.Logs++
 	next, rule, transactions := int64(-1), v.rule(d, filepath.Base(l.dir)), newTxnCheck(l)
 	for _, s := range l.segments {
 		if next >= 0 && s.base < next {
@@ -91,7 +124,8 @@ func (v *verifier) log(l *storedLog, dir string) error {
 		}
 		next = max(end, s.base)
 	}
-	if next, err = v.journal(d, l, max(next, 0)); err != nil {
+	next, err := v.journal(d, l, max(next, 0))
+	if err != nil {
 		return err
 	}
 	switch point := d.points[filepath.Base(l.dir)]; {
