@@ -20,7 +20,7 @@ import (
 )
 
 // Catchup asks what a consumer costs that reads a log which is no longer in memory
-// while others append to another one. Each [CatchupMode] has its turn in each
+// while others append to another one, and what the scrub of that log does. Each [CatchupMode] has its turn in each
 // round, the writers alone among them, and is compared with that.
 type Catchup struct {
 	Design   engine.Design
@@ -46,6 +46,9 @@ type CatchupMode struct {
 	Alone bool
 	// Share is the store's ColdShare.
 	Share float64
+	// Scrub has the log scrubbed at so many bytes a second in place of read; 0:
+	// it is read.
+	Scrub int64
 	// Before is called before the bytes [off, off+n) of a segment are read, After
 	// after that; nil: nothing is done.
 	Before, After func(f vfs.File, off, n int64)
@@ -68,6 +71,9 @@ var CatchupModes = []CatchupMode{
 		After: func(f vfs.File, off, n int64) { f.Evict(off, n) }},
 	{Name: "paced", What: "a tenth of the disk's time, the engine's default"},
 	{Name: "paced-half", What: "a half of it", Share: 0.5},
+	{Name: "scrub-10", What: "no reader, but the scrub at 10 MB/s", Scrub: 10e6},
+	{Name: "scrub-100", What: "at 100 MB/s", Scrub: 100e6},
+	{Name: "scrub-all", What: "as fast as it can", Scrub: 1 << 40},
 }
 
 // CatchupReport is what a Catchup found.
@@ -217,7 +223,10 @@ func (c Catchup) turn(ctx context.Context, dir string, mode CatchupMode, meter *
 	reading, stop := context.WithCancel(ctx)
 	var reader sync.WaitGroup
 	var readErr error
-	if !mode.Alone {
+	switch {
+	case mode.Scrub > 0:
+		reader.Go(func() { readErr = r.scrub(reading) })
+	case !mode.Alone:
 		reader.Go(func() { readErr = r.run(reading) })
 	}
 	before := meter.read()
@@ -267,6 +276,33 @@ func (r *coldReader) close() error {
 func (r *coldReader) evict() {
 	for _, f := range r.files {
 		f.Evict(0, 0) // to the end
+	}
+}
+
+// scrub has the log read by its own check, at the mode's rate.
+func (r *coldReader) scrub(ctx context.Context) error {
+	due := time.Now()
+	pace := func(ctx context.Context, n int64) error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Until(due)):
+		}
+		due = due.Add(time.Duration(float64(n) / float64(r.mode.Scrub) * float64(time.Second)))
+		r.read.Add(n)
+		return nil
+	}
+	for {
+		done, err := r.log.Scrub(ctx, pace)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		case done.Bytes == 0:
+			return errors.New("the scrub finds nothing to read")
+		}
+		r.evict()
 	}
 }
 
