@@ -255,6 +255,9 @@ var damages = []struct {
 	{"a snapshot's bit", func(f *fixture) {
 		f.change("00000000000000000012.snapshot", func(b []byte) []byte { b[20] ^= 1; return b })
 	}, "00000000000000000012.snapshot", at(2), "CRC is", false},
+	{"a snapshot that a crash has torn", func(f *fixture) {
+		f.write("orders-0/00000000000000000018.snapshot", nil)
+	}, "00000000000000000018.snapshot", at(0), "0 bytes are less than a header", true},
 	{"a checkpoint that is cut off", func(f *fixture) {
 		f.write("orders-0/leader-epoch-checkpoint", []byte("0\n2\n0 0\n"))
 	}, "leader-epoch-checkpoint", at(0), "2 entries are announced and 1 are there", false},

@@ -128,7 +128,7 @@ func (v *verifier) directory(path string) error {
 // checkpoints verifies the files of a data directory that speak of all its logs.
 func (v *verifier) checkpoints(dir string) error {
 	for _, name := range []string{namePoints, nameStarts, nameCleaned, nameMarks} {
-		if err := v.sidecar(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := v.sidecar(filepath.Join(dir, name), logRule{clean: true}); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}
@@ -142,7 +142,7 @@ func (v *verifier) file(path string) error {
 		if _, ok, _ := readSidecar(path); !ok {
 			return usagef("%s is no file that can be verified by itself", path)
 		}
-		return v.sidecar(path)
+		return v.sidecar(path, logRule{clean: true})
 	}
 	log := filepath.Dir(path)
 	l, err := readStoredLog(log)
@@ -163,7 +163,9 @@ func (v *verifier) file(path string) error {
 	return err
 }
 
-func (v *verifier) sidecar(path string) error {
+// sidecar verifies a small file. What a crash can have torn is no damage if it is
+// one of a log with this rule.
+func (v *verifier) sidecar(path string, rule logRule) error {
 	_, _, err := readSidecar(path)
 	var bad *sidecarError
 	if errors.As(err, &bad) {
@@ -171,6 +173,10 @@ func (v *verifier) sidecar(path string) error {
 		if strings.HasSuffix(path, ".txnindex") {
 			f.Warning = true
 			f.Why += " (it is made anew when a broker starts)"
+		}
+		if at, ok := fileOffset(filepath.Base(path), ".snapshot"); ok && rule.unfinished(at) {
+			f.Warning = true
+			f.Why += " (the broker was not stopped cleanly, and reads the log instead when it starts)"
 		}
 		v.report.add(f)
 		return nil

@@ -135,7 +135,7 @@ func (v *verifier) logOnce(d *storedDir, l *storedLog) error {
 		v.report.add(finding{Path: l.dir, First: next, Next: point, Why: fmt.Sprintf("the log ends before offset %d, and was durable up to %d: what lies between is lost", next, point-1)})
 	}
 	for _, path := range l.others {
-		if err := v.sidecar(path); err != nil {
+		if err := v.sidecar(path, rule); err != nil {
 			return err
 		}
 	}
