@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -285,4 +288,34 @@ func TestCloseWaitsForDelete(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A log whose directory is a link to another disk is a log like any other: it is
+// listed, recovered after a crash, and keeps the next stop from being clean until
+// it is.
+func TestLinkedLog(t *testing.T) {
+	dir, elsewhere := t.TempDir(), filepath.Join(t.TempDir(), "log")
+	s := openStore(t, vfs.OS{}, dir)
+	l := create(t, s, "t-0", engine.DefaultConfig())
+	mustAppend(t, l, records(3, "here", 1))
+	closeStore(t, s, l)
+	link := filepath.Join(dir, "t-0")
+	if err := errors.Join(os.Rename(link, elsewhere), os.Symlink(elsewhere, link), os.Remove(filepath.Join(dir, ".kafka_cleanshutdown"))); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, vfs.OS{}, dir)
+	if names, err := s.Names(); err != nil || !slices.Equal(names, []string{"t-0"}) {
+		t.Errorf("the store has %q, %v", names, err)
+	}
+	closeStore(t, s)
+	s = openStore(t, vfs.OS{}, dir)
+	if s.Clean() {
+		t.Error("a stop was clean before the log was recovered")
+	}
+	closeStore(t, s, reopen(t, s, "t-0", engine.DefaultConfig()))
+	s = openStore(t, vfs.OS{}, dir)
+	if !s.Clean() {
+		t.Error("a stop was not clean after the log was recovered")
+	}
+	closeStore(t, s)
 }

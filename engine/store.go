@@ -175,12 +175,15 @@ func (s *Store) Names() ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if _, _, ok := splitName(e.Name()); ok && e.IsDir() && e.Name() != nameKafkaMetadata {
+		if _, _, ok := splitName(e.Name()); ok && mayBeDir(e) && e.Name() != nameKafkaMetadata {
 			names = append(names, e.Name())
 		}
 	}
 	return names, nil
 }
+
+// mayBeDir takes a link for a directory: a log may be on another disk.
+func mayBeDir(e fs.DirEntry) bool { return e.IsDir() || e.Type()&fs.ModeSymlink != 0 }
 
 // LogOptions say how a log is opened.
 type LogOptions struct {
@@ -393,7 +396,7 @@ func (s *Store) finishDeletes() error {
 		return err
 	}
 	for _, e := range entries {
-		if e.IsDir() && isDeleted(e.Name()) {
+		if mayBeDir(e) && isDeleted(e.Name()) {
 			s.deletes.Go(func() { s.removeAside(path.Join(s.dir, e.Name())) })
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"os"
@@ -144,6 +145,14 @@ func TestVerifyWhole(t *testing.T) {
 		if r := run(t, "log", "verify", path); r.code != exitOK {
 			t.Errorf("%s: exit code %d, %s%s", path, r.code, r.out, r.stderr)
 		}
+	}
+	// A log that is a link to another disk.
+	elsewhere := filepath.Join(t.TempDir(), "orders-0")
+	if err := errors.Join(os.Rename(f.log, elsewhere), os.Symlink(elsewhere, f.log)); err != nil {
+		t.Fatal(err)
+	}
+	if r, code := f.verify("--strict"); code != exitOK || r.Logs != 1 || r.Batches != 7 {
+		t.Errorf("through a link: exit code %d, %+v", code, r)
 	}
 	// Room that is reserved in the indexes of the segment that is appended to.
 	for _, name := range []string{lastIndex, lastTimes} {

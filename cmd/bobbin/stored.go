@@ -36,7 +36,16 @@ func dataDirectory(dir string) bool {
 		return true
 	}
 	entries, err := os.ReadDir(dir)
-	return err == nil && slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.IsDir() && isLogName(e.Name()) })
+	return err == nil && slices.ContainsFunc(entries, func(e os.DirEntry) bool { return isLog(dir, e) })
+}
+
+// isLog tells whether an entry of dir is a log, or a link to one on another disk.
+func isLog(dir string, e os.DirEntry) bool {
+	if !isLogName(e.Name()) {
+		return false
+	}
+	info, err := os.Stat(filepath.Join(dir, e.Name()))
+	return err == nil && info.IsDir()
 }
 
 // isLogName tells whether a directory's name is that of a partition.
@@ -57,7 +66,7 @@ func storedLogs(dir string) ([]*storedLog, error) {
 	}
 	var logs []*storedLog
 	for _, e := range entries {
-		if !e.IsDir() || !isLogName(e.Name()) {
+		if !isLog(dir, e) {
 			continue
 		}
 		l, err := readStoredLog(filepath.Join(dir, e.Name()))
