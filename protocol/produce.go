@@ -245,7 +245,9 @@ func (a *produceAnswer) fail(out *wire.ProduceResponsePartitionProduceResponse, 
 		a.nameLeader(out, p)
 	}
 	if out.ErrorCode == codeUnknownServerError || out.ErrorCode == codeKafkaStorageError {
-		a.server.logger.Error("append failed", "topic", topicName(p), "partition", out.Index, "why", err)
+		if others, ok := a.server.failures.due(); ok {
+			a.server.logger.Error("append failed", "topic", topicName(p), "partition", out.Index, "why", err, "others_before", others)
+		}
 	}
 }
 

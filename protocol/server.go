@@ -54,6 +54,7 @@ type Server struct {
 	sessions      *sessionCache
 	produces      sync.Pool // of *produceAnswer
 	fetches       sync.Pool // of *fetchAnswer
+	failures      seldom    // lines about appends that failed
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc

@@ -41,6 +41,9 @@ func (b *broker) freeze() error {
 	return errors.New("the broker does not stand still")
 }
 
+// lostAgeMax is flush.ms, and the time that a sync may take which was due then.
+const lostAgeMax = 2 * time.Second
+
 // powerRun cuts the power of file systems under load, and of a disk of our own. What a policy may lose is counted, and
 // printed beside what it promises.
 func powerRun(ctx context.Context, r *rig) error {
@@ -72,9 +75,13 @@ func (r *rig) powerOf(ctx context.Context, kind string, duration time.Duration) 
 	}
 	defer l.stop()
 	random := rand.New(rand.NewPCG(r.seed, 2))
+	longest := 700 * time.Millisecond // from cut to cut
+	if !policy.AckDurable {
+		longest = 2500 * time.Millisecond // there are syncs in between
+	}
 	cuts := 0
 	for end := time.Now().Add(duration); cuts < r.rounds && (cuts < 2 || time.Now().Before(end)) && ctx.Err() == nil; {
-		time.Sleep(time.Duration(random.Int64N(int64(700 * time.Millisecond))))
+		time.Sleep(time.Duration(random.Int64N(int64(longest))))
 		at := time.Now()
 		if err := errors.Join(b.freeze(), d.cut()); err != nil {
 			return nil, err
@@ -99,6 +106,9 @@ func (r *rig) powerOf(ctx context.Context, kind string, duration time.Duration) 
 		}
 	}
 	v, err := l.conclude(ctx, r, b, fmt.Sprintf("%d power cuts of %s", cuts, kind), policy.AckDurable)
+	if policy.Name == "interval" {
+		r.check(v.oldest < lostAgeMax, "of what is lost the oldest was acknowledged %v before its cut", v.oldest.Round(time.Millisecond))
+	}
 	return r.powerLine(kind, cuts, v, b), err
 }
 
