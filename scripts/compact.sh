@@ -14,8 +14,19 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/judge.sh
 . "$here/judge.sh"
 
+if [ -z "${KAFKA:-}" ]; then
+	echo "set KAFKA to the address of an Apache Kafka broker" >&2
+	exit 2
+fi
 work=$(mktemp -d "${TMPDIR:-/tmp}/bobbin-compact.XXXXXX")
-trap '[ -z "$broker_pid" ] || end_process KILL "$broker_pid"; rm -rf "$work"' EXIT
+
+finish() {
+	local status=$?
+	[ -z "$broker_pid" ] || end_process KILL "$broker_pid" || true
+	if [ $status -eq 0 ]; then rm -rf "$work"; else echo "data and logs are kept in $work" >&2; fi
+}
+trap finish EXIT
+
 build_bobbin "$work/bobbin"
 (cd "$repo" && CGO_ENABLED=0 go build -o "$work/compact" ./scripts/compact)
 port=$(free_port)

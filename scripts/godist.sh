@@ -44,6 +44,7 @@ finish() {
 	local status=$?
 	[ -z "$broker_pid" ] || end_process KILL "$broker_pid" || true
 	[ -z "$kafka_pid" ] || end_process KILL "$kafka_pid" || true
+	kill $(jobs -p) 2>/dev/null || true # a producer would try again for long
 	if [ $status -eq 0 ]; then rm -rf "$work"; else echo "data and logs are kept in $work" >&2; fi
 }
 trap finish EXIT

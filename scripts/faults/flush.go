@@ -2,8 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"syscall"
 	"time"
+
+	"github.com/bobbin-log/bobbin/segment"
+	"github.com/bobbin-log/bobbin/segment/vfs"
 )
 
 // flushRun has a disk refuse its flushes and its reads, and take its time for flushes.
@@ -12,6 +17,9 @@ func flushRun(ctx context.Context, r *rig) error {
 		if err := r.onVolatile(ctx, func(d *volatile, b *broker, t *teller) (int, error) { return r.refusedFlush(ctx, d, b, t, e) }); err != nil {
 			return err
 		}
+	}
+	if err := r.onVolatile(ctx, func(d *volatile, b *broker, t *teller) (int, error) { return r.refusedRead(ctx, d, b, t) }); err != nil {
+		return err
 	}
 	for _, delay := range []time.Duration{50 * time.Millisecond, 2 * time.Second} {
 		if err := r.onVolatile(ctx, func(d *volatile, b *broker, t *teller) (int, error) { return r.slowFlush(ctx, d, b, t, delay) }); err != nil {
@@ -96,6 +104,37 @@ func (r *rig) refusedFlush(ctx context.Context, d *volatile, b *broker, t *telle
 		r.check(r.holds(ctx, b, 0, acked), "what was acknowledged is read")
 	}
 	return acked, nil
+}
+
+// refusedRead has reads fail of what is not in memory any more, for a while: who asks is told, and nobody else is harmed.
+func (r *rig) refusedRead(ctx context.Context, d *volatile, b *broker, t *teller) (acked int, err error) {
+	acked = 50
+	f, err := vfs.OS{}.OpenRead(b.activeSegment("t-0"))
+	if err != nil {
+		return acked, err
+	}
+	f.Evict(0, 0)
+	inMemory := f.Cached(0, 1) > 0 // mapped, or the design has it itself
+	if err := errors.Join(f.Close(), d.failRead(syscall.EIO)); err != nil {
+		return acked, err
+	}
+	values, err := read(ctx, b.address, "t", 0, acked)
+	r.check(err != nil || inMemory || r.behind(), "reads fail: the reader is told %v, after %d records", err, len(values))
+	r.check(b.running() && r.holds(ctx, b, 1, 50), "the other partition is read")
+	if _, err = t.produce(ctx, "t", 0, mark{0, uint64(acked)}.value()); err == nil {
+		acked++
+	}
+	r.check(err == nil, "and appends are taken: %v", err)
+	if err := d.failRead(0); err != nil {
+		return acked, err
+	}
+	r.check(r.holds(ctx, b, 0, acked), "when reads succeed again all %d are read", acked)
+	return acked, nil
+}
+
+// behind reports whether the design keeps in memory what was appended last.
+func (r *rig) behind() bool {
+	return slices.ContainsFunc(segment.Designs, func(d segment.Design) bool { return d.Name == r.design.Segment && d.Behind })
 }
 
 // slowFlush has every flush take its time, and then takes the power from one that is under way.

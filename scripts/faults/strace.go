@@ -6,14 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-
-	"github.com/bobbin-log/bobbin/segment"
 )
 
 // inject has system calls on one file fail, until the returned function is called; those on any file if none is named.
@@ -202,13 +199,12 @@ func (r *rig) metadataEIO(ctx context.Context, b *broker, t *teller) error {
 // already when it hears that the room which was reserved is not there, and what it has read it keeps in memory.
 func shortRun(ctx context.Context, r *rig) error {
 	const writes = "pwrite64,pwritev,pwritev2"
-	behind := slices.ContainsFunc(segment.Designs, func(d segment.Design) bool { return d.Name == r.design.Segment && d.Behind })
 	for _, f := range []struct {
 		calls, fault string
 		final        bool // the log is done for
 	}{
-		{writes, "error=ENOSPC:when=2..4", behind},
-		{writes, "error=EDQUOT:when=2..4", behind},
+		{writes, "error=ENOSPC:when=2..4", r.behind()},
+		{writes, "error=EDQUOT:when=2..4", r.behind()},
 		{writes, "error=EINTR:when=2..4", false},
 		{writes, "retval=0:when=2..4", true},
 		{writes, "error=EIO:when=2", true},
@@ -226,7 +222,7 @@ func shortRun(ctx context.Context, r *rig) error {
 		var last error
 		if f.calls != writes {
 			_, last = read(ctx, b.address, "t", 0, 50)
-			r.check(last != nil || behind, "%s %s: the reader is told %v", f.calls, f.fault, last)
+			r.check(last != nil || r.behind(), "%s %s: the reader is told %v", f.calls, f.fault, last)
 			last = nil
 		}
 		for range 30 {
