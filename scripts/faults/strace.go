@@ -48,6 +48,12 @@ func (b *broker) inject(file, calls, fault string) (func(), error) {
 	return nil, errors.New("strace cannot attach: is ptrace allowed?")
 }
 
+// injected reports whether a system call has failed as it was told to.
+func (b *broker) injected() bool {
+	text, err := os.ReadFile(b.rig.path("strace.log"))
+	return err == nil && strings.Contains(string(text), "(INJECTED)")
+}
+
 func (b *broker) traced() bool {
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", b.pid()))
 	for _, name := range tasks {
@@ -134,8 +140,13 @@ func eioRun(ctx context.Context, r *rig) error {
 	acked := 50
 	var refused error
 	for refused == nil && acked < 500 {
-		if _, refused = t.produce(ctx, "t", 0, mark{0, uint64(acked)}.value()); refused == nil {
-			acked++
+		if _, refused = t.produce(ctx, "t", 0, mark{0, uint64(acked)}.value()); refused != nil {
+			break
+		}
+		acked++
+		if b.injected() {
+			r.check(false, "record %d is acknowledged, and its sync has failed", acked)
+			break
 		}
 	}
 	r.check(errors.Is(refused, kerr.KafkaStorageError), "%s EIO after %d acks: the client is told %v", calls, acked, refused)
