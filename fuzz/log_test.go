@@ -13,7 +13,7 @@ import (
 const stepsMax = 200
 
 // seeds are programs of which each gets somewhere that the others do not. The
-// header chooses clock, retention and cast; see program.begin.
+// header chooses retention and cast; see program.begin.
 func seeds() (all [][]byte) {
 	begin := func(retention string, how byte) []byte {
 		i := slices.IndexFunc(retentions(), func(r engine.Retention) bool { return r.Name == retention })
@@ -49,7 +49,7 @@ func seeds() (all [][]byte) {
 	sayCompacted(4, compact, []byte{opTruncate, half}, fill, compact, []byte{opTrim, half, opKill}, again)
 	sayCompacted(2, []byte{opEpoch}, again, []byte{opEpoch, opTruncate, most}, losePower(0, 5), again, []byte{opReset, 0}, fill, compact)
 	for n := range byte(6) { // near the first swap, and near a later one
-		sayCompacted(n&^2, []byte{opCompact, 1, 26 + n, 3, 1}, fill[:40], []byte{opCompact, 1, 60 + 9*n, 4, n}, again)
+		sayCompacted(4*(n%2), []byte{opCompact, 1, 26 + n, 3, 1}, fill[:40], []byte{opCompact, 1, 60 + 9*n, 4, n}, again)
 	}
 	for seed, r := range slices.Repeat(retentions(), 2) {
 		code := begin(r.Name, byte(seed))

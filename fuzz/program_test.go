@@ -53,7 +53,7 @@ type program struct {
 	// compacts and recodes say what a compaction does: anything, and give each
 	// batch another codec.
 	compacts, recodes bool
-	// producer is the idempotent one; if nothing is left of it in the log, it is
+	// producer is the idempotent one; if the log may have forgotten it, it is
 	// replaced by a new one.
 	producer, texts int
 	trace           []string
@@ -307,9 +307,10 @@ func (p *program) tick() {
 	p.model.trim(start)
 }
 
-// compact compacts the logs, and perhaps takes their power on the way. Where segments begin, and with them what may be compacted, is a
-// log's own affair, but that two batches that fill a segment each lie in two, of
-// which all logs seal the first.
+// compact compacts the logs, and perhaps takes their power on the way. What may be
+// compacted hangs on where the last segment begins, which is a log's own affair. So
+// two batches go first that fill a segment each: in every log all but the second
+// lies in sealed segments, and there is always something that was not compacted yet.
 func (p *program) compact() {
 	p.roll()
 	p.roll()
