@@ -6,7 +6,8 @@
 //
 // One line a number of partitions:
 //
-//	create, fill    of all of them, by requests of one topic each
+//	create          of all of them, by requests of one topic each
+//	fill            a record to each, which also makes its log
 //	start           from the start of the process to the first acknowledged record,
 //	                after kill -9 and after a clean stop
 //	MiB, fds        resident memory and descriptors then; "rested" after the
