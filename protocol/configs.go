@@ -29,7 +29,8 @@ type configEntry struct {
 	sensitive   bool // value is withheld
 	unset       bool // there is no value, which shows as null
 	// synonyms are what the value would be without the setting before, in order;
-	// the first is the value itself.
+	// the first is the value itself. There are none where nothing was set and no
+	// key of the broker has a default.
 	synonyms []configSynonym
 }
 
@@ -67,13 +68,18 @@ func (s *Server) brokerEntries() []configEntry {
 			e.source = sourceBroker
 			e.synonyms = append(e.synonyms, configSynonym{b.Name, b.Value, sourceBroker})
 		}
-		e.synonyms = append(e.synonyms, configSynonym{b.Name, b.Default, sourceDefault})
+		if !unsetByDefault(b.Name) {
+			e.synonyms = append(e.synonyms, configSynonym{b.Name, b.Default, sourceDefault})
+		}
 		byName[b.Name] = e
 	}
 	for _, k := range engine.Keys {
 		if k.Broker != "" {
-			v := k.Value(s.defaults)
-			add(BrokerConfig{Name: k.Broker, Value: v, Default: k.Default, Doc: k.Doc, Kind: k.Type, Set: v != k.Default})
+			b := BrokerConfig{Name: k.Broker, Value: k.Value(s.defaults), Default: k.Default, Doc: k.Doc, Kind: k.Type}
+			if b.Set = b.Value != k.Default; !b.Set && unsetByDefault(k.Broker) {
+				b.Value = ""
+			}
+			add(b)
 		}
 	}
 	id := strconv.Itoa(int(s.node.ID()))
@@ -95,23 +101,33 @@ func (s *Server) topicEntries(set map[string]string) []configEntry {
 		config = s.defaults // of a newer release; the rest is still right
 	}
 	for _, k := range engine.Keys {
-		e := configEntry{name: k.Name, kind: k.Type, doc: k.Doc, value: k.Value(config)}
+		e := configEntry{name: k.Name, kind: k.Type, doc: k.Doc, value: k.Value(config), source: sourceDefault}
 		if v, ok := set[k.Name]; ok {
 			if k.Ignored || k.Type == engine.List {
 				e.value = v // a list in the order in which it was given
 			}
 			e.synonyms = append(e.synonyms, configSynonym{k.Name, e.value, sourceTopic})
 		}
-		broker := k.Broker
-		if broker == "" {
-			broker = k.Name
+		if v := k.Value(s.defaults); k.Broker != "" && v != k.Default {
+			e.synonyms = append(e.synonyms, configSynonym{k.Broker, v, sourceBroker})
 		}
-		if v := k.Value(s.defaults); v != k.Default {
-			e.synonyms = append(e.synonyms, configSynonym{broker, v, sourceBroker})
+		if k.Broker != "" && !unsetByDefault(k.Broker) {
+			e.synonyms = append(e.synonyms, configSynonym{k.Broker, k.Default, sourceDefault})
 		}
-		e.synonyms = append(e.synonyms, configSynonym{broker, k.Default, sourceDefault})
-		e.source = e.synonyms[0].source
+		if len(e.synonyms) > 0 {
+			e.source = e.synonyms[0].source
+		}
 		entries = append(entries, e)
 	}
 	return entries
+}
+
+// unsetByDefault reports whether a key of the broker has no value unless it is
+// given: the same key in hours has one.
+func unsetByDefault(broker string) bool {
+	switch broker {
+	case "log.retention.ms", "log.roll.ms", "log.roll.jitter.ms":
+		return true
+	}
+	return false
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -31,7 +32,9 @@ func synonyms(c kmsg.DescribeConfigsResponseResourceConfig) []string {
 // TestDescribeConfigs: values, where they come from, and what they would be
 // otherwise, in the order that Apache Kafka 4.4 gives them.
 func TestDescribeConfigs(t *testing.T) {
-	b := brokertest.Start(t, brokertest.InMemory(), brokertest.Defaults(func(c *engine.Config) { c.RetentionBytes = 5 << 30 }))
+	b := brokertest.Start(t, brokertest.InMemory(), brokertest.Defaults(func(c *engine.Config) {
+		c.RetentionBytes, c.SegmentJitter = 5<<30, 7*time.Second
+	}))
 	b.CreateTopic("t", 1, "retention.ms=1000", "cleanup.policy=delete,compact")
 	c := dial(t, b)
 	for _, k := range []struct {
@@ -40,7 +43,10 @@ func TestDescribeConfigs(t *testing.T) {
 		kind       int8
 		synonyms   []string
 	}{
-		{"retention.ms", "1000", 1, 5, []string{"retention.ms=1000 1", "log.retention.ms=604800000 5"}},
+		{"retention.ms", "1000", 1, 5, []string{"retention.ms=1000 1"}},
+		{"segment.ms", "604800000", 5, 5, nil},
+		{"segment.jitter.ms", "7000", 4, 5, []string{"log.roll.jitter.ms=7000 4"}},
+		{"leader.replication.throttled.replicas", "", 5, 7, nil},
 		{"retention.bytes", "5368709120", 4, 5, []string{"log.retention.bytes=5368709120 4", "log.retention.bytes=-1 5"}},
 		{"cleanup.policy", "delete,compact", 1, 7, []string{"cleanup.policy=delete,compact 1", "log.cleanup.policy=delete 5"}},
 		{"max.message.bytes", "1048588", 5, 3, []string{"message.max.bytes=1048588 5"}},
