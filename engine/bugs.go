@@ -16,6 +16,7 @@ const (
 
 	bugNoDirSync    bug = "no_dirsync"      // a roll syncs the new file, not its name (KAFKA-3968)
 	bugAckEarly     bug = "ack_before_sync" // an append is acknowledged when it is written
+	bugHandedEarly  bug = "handed_early"    // or, where the kernel has to have it, when only the process has
 	bugServeEarly   bug = "serve_unsynced"  // what a recovery finds is served before it is synced (KAFKA-10101)
 	bugSyncIgnored  bug = "sync_ignored"    // a sync that failed counts as one that worked (fsyncgate)
 	bugNamesUnkept  bug = "names_unkept"    // a start does not sync the names that a killed process made

@@ -18,6 +18,7 @@ var seenBy = []struct {
 }{
 	{bugNoDirSync, "TestCrashAfterEveryOperation/design=file[+]mmap[+]always[+]time[+]size$/truncate_without_a_checkpoint"},
 	{bugAckEarly, "TestCrashAfterEveryOperation/design=file[+]mmap[+]always[+]time[+]size$/^append$"},
+	{bugHandedEarly, "TestCrashAfterEveryOperation/design=direct[+]mmap[+]none[+]time[+]size$/^append$"},
 	{bugServeEarly, "TestCrashAfterEveryOperation/design=file[+]mmap[+]none[+]time[+]size$/^recover$"},
 	{bugSyncIgnored, "TestFailedWriteOrSync/sync"},
 	{bugNamesUnkept, "TestCrashAfterEveryOperation/design=file[+]mmap[+]always[+]time[+]size$/^retention$"},

@@ -74,6 +74,8 @@ type Log struct {
 	// context.
 	handing chan struct{}
 	held    []*part // what is handed over, guarded by handing
+	// handovers counts how often that was begun; changed by who holds handing.
+	handovers atomic.Uint64
 	// cutting serialises what takes records away: Truncate, Trim, Reset,
 	// retention and Close.
 	cutting sync.Mutex
