@@ -14,7 +14,11 @@ import (
 
 // fullRun fills a small disk by producing, and makes room again.
 func fullRun(ctx context.Context, r *rig) error {
-	d, err := newDisk(r, "ext4", 24)
+	megabytes := int64(24)
+	if r.policy().Journal {
+		megabytes = 64 // it grows to more than the logs have here
+	}
+	d, err := newDisk(r, "ext4", megabytes)
 	if err != nil {
 		return err
 	}
@@ -125,12 +129,15 @@ func (f *fill) heals(ctx context.Context, when string) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	f.r.check(err == nil, "%s writes are taken again after %v: %v", when, time.Since(begun).Round(time.Millisecond), err)
-	name := fmt.Sprintf("healed-%d", f.acked)
-	err = createTopic(ctx, f.b.address, name, 1, nil)
-	if err == nil {
-		_, err = f.t.produce(ctx, name, 0, []byte("x"))
+	name, begun := fmt.Sprintf("healed-%d", f.acked), time.Now()
+	for time.Since(begun) < 10*time.Second {
+		if err = createTopic(ctx, f.b.address, name, 1, nil); err == nil {
+			_, err = f.t.produce(ctx, name, 0, []byte("x"))
+			break
+		}
+		time.Sleep(20 * time.Millisecond) // what was deleted may still be in use, and its blocks with it
 	}
-	f.r.check(err == nil, "and topics can be made: %v", err)
+	f.r.check(err == nil, "and topics can be made after %v: %v", time.Since(begun).Round(time.Millisecond), err)
 }
 
 // filler is somebody else's file.
