@@ -328,6 +328,10 @@ func (s *Store) openLog(name string, o LogOptions, load func(*Log) error) (*Log,
 // bytes are given back behind. It is not an error if there is no such log. An error
 // of one does not keep the others.
 func (s *Store) Delete(names ...string) error {
+	if !s.begin() {
+		return ErrClosed
+	}
+	defer s.underWay.Done()
 	var asides, gone []string
 	var errs []error
 	for _, name := range names {
@@ -355,20 +359,25 @@ func (s *Store) Delete(names ...string) error {
 	return errors.Join(errs...)
 }
 
+// begin has Close wait for something that is under way until its Done, if it is
+// not too late for that.
+func (s *Store) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.closed {
+		return false
+	}
+	s.underWay.Add(1)
+	return true
+}
+
 // renameDeleted closes a log and gives its directory a name that says that it is
 // on its way out; the name is empty if there is no such log.
 func (s *Store) renameDeleted(name string) (aside string, err error) {
 	s.mu.Lock()
-	l, closed := s.mu.logs[name], s.mu.closed
-	if !closed {
-		delete(s.mu.logs, name)
-		s.underWay.Add(1)
-		defer s.underWay.Done()
-	}
+	l := s.mu.logs[name]
+	delete(s.mu.logs, name)
 	s.mu.Unlock()
-	if closed {
-		return "", ErrClosed
-	}
 	if l != nil {
 		l.abandon()
 	}
