@@ -42,14 +42,14 @@ func fullRun(ctx context.Context, r *rig) error {
 	f.untilRefused(ctx)
 	r.check(errors.Is(f.refused, kerr.KafkaStorageError), "full after %d acks: the client is told %v", f.acked, f.refused)
 	r.check(r.holds(ctx, b, 0, f.acked), "all that was acknowledged is read while the disk is full")
-	response, err := t.admin.CreateTopic(ctx, 1, 1, nil, "new")
+	response, err := f.t.admin.CreateTopic(ctx, 1, 1, nil, "new")
 	if err == nil {
 		err = response.Err
 	}
 	r.check(err == nil || errors.Is(err, kerr.KafkaStorageError), "a topic made while the disk is full: %v", err)
 	for i := range 3 {
 		b.kill()
-		if err := b.start(); err != nil {
+		if err := f.start(); err != nil {
 			r.check(false, "start %d on the full disk after kill -9: %v", i+1, err)
 			break
 		}
@@ -59,12 +59,12 @@ func fullRun(ctx context.Context, r *rig) error {
 	if !b.running() {
 		return errors.New("no broker left to go on with")
 	}
-	_, err = t.admin.DeleteTopic(ctx, "ballast")
+	_, err = f.t.admin.DeleteTopic(ctx, "ballast")
 	r.check(err == nil, "a topic can be deleted while the disk is full: %v", err)
 	f.heals(ctx, "after a topic was deleted")
 	f.untilRefused(ctx)
 	r.check(b.terminate(10*time.Second), "a stop while full: code %d, marker %v, %s", b.exitCode(), b.cleanMarker(), b.lastLine())
-	if err := b.start(); err != nil {
+	if err := f.start(); err != nil {
 		return err
 	}
 	f.untilRefused(ctx)
@@ -86,6 +86,21 @@ type fill struct {
 	t       *teller
 	acked   int
 	refused error
+}
+
+// start starts the broker, and gives it a client of its own: one that still has connections to the process before learns of
+// each by itself, and may take a record for refused that it has sent by another.
+func (f *fill) start() error {
+	if err := f.b.start(); err != nil {
+		return err
+	}
+	t, err := newTeller(f.b.address)
+	if err != nil {
+		return err
+	}
+	f.r.later(t.close)
+	f.t = t
+	return nil
 }
 
 func (f *fill) untilRefused(ctx context.Context) {
@@ -156,7 +171,7 @@ func (f *fill) bySomebodyElse(ctx context.Context, d *disk) error {
 		}
 	}
 	file.Close()
-	err = f.b.start()
+	err = f.start()
 	if f.r.check(err == nil, "start on a disk without a byte: %v", err) {
 		f.r.holds(ctx, f.b, 0, f.acked)
 	}
@@ -164,7 +179,7 @@ func (f *fill) bySomebodyElse(ctx context.Context, d *disk) error {
 		return err
 	}
 	if !f.b.running() {
-		if err := f.b.start(); err != nil {
+		if err := f.start(); err != nil {
 			return err
 		}
 	}
