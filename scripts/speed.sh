@@ -64,13 +64,16 @@ load() {
 # turn ROW-FIELDS: one measurement of each side, on fresh files. The floor knows no topics, so it is a new one each time.
 # Who comes first changes from turn to turn: it meets what the row before left to be written back.
 turn() {
-	local name=$1 what=$2 sync=$3 parts=$4 sides=(floor bobbin) side
+	local name=$1 what=$2 sync=$3 parts=$4 connections=$5 sides=(floor bobbin) side
 	if ((n % 2)); then sides=(bobbin floor); fi
 	topic="t$((++topics))"
 	if [[ $sync = *:synced ]]; then floor_flags=(-sync); else floor_flags=(); fi
 	sync=${sync%:synced}
 	"begin_${sides[0]}" && "begin_${sides[1]}"
 	for side in "${sides[@]}"; do
+		# Some records to each partition: its first one makes its files, which is not what a row is about.
+		timeout 300 "$work/rawload" produce -addr "$(address_of "$side")" -topic "$topic" -parts "$parts" -conns "$connections" -inflight 1 \
+			-batch 1100 -total $((parts * 4400)) >/dev/null
 		# More than is read: at the end of a log the floor answers at once, and a broker waits as long as it was asked to.
 		[ "$what" != consume ] || load "$(pid_of "$side")" "$(address_of "$side")" "$topic" produce 1 1 5 65536 $(($8 * 11 / 10)) >/dev/null
 	done
