@@ -65,8 +65,9 @@ turn() {
 	fi
 	local load=("$work/rawload" produce -pid "$pid" -addr "$address" -topic "$topic" -parts "$partitions" -conns "$connections"
 		-inflight "$inflight" -batch "$batch") end=$((SECONDS + 60)) figures
-	# The warm-up. Apache Kafka answers that a topic is made before all of its partitions have a leader.
-	until timeout 60 "${load[@]}" -dur 0.5s >"$work/warmup.log" 2>&1; do
+	# The warm-up: a few requests to each partition, whose files may come with its first record, and 64 MiB at least. Apache
+	# Kafka answers that a topic is made before all of its partitions have a leader.
+	until timeout 60 "${load[@]}" -total $((partitions * 4 * batch + 67108864)) >"$work/warmup.log" 2>&1; do
 		[ $SECONDS -lt $end ] || { cat "$work/warmup.log" >&2; return 1; }
 		sleep 0.2
 	done
