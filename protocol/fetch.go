@@ -130,13 +130,7 @@ func (a *fetchAnswer) listed(yield func(*replication.Partition) bool) {
 	for i := range a.request.Topics {
 		t := &a.request.Topics[i]
 		for j := range t.Partitions {
-			var p *replication.Partition
-			if a.header.RequestApiVersion >= 13 {
-				p = a.server.node.ColdPartition(t.TopicId, t.Partitions[j].Partition)
-			} else {
-				p = a.server.node.ColdPartitionNamed(t.Topic, t.Partitions[j].Partition)
-			}
-			if !yield(p) {
+			if !yield(a.server.cold(a.header.RequestApiVersion >= 13, t.TopicId, t.Topic, t.Partitions[j].Partition)) {
 				return
 			}
 		}

@@ -101,17 +101,20 @@ func (a *produceAnswer) partitions(yield func(*replication.Partition) bool) {
 	for i := range a.request.TopicData {
 		t := &a.request.TopicData[i]
 		for j := range t.PartitionData {
-			var p *replication.Partition
-			if a.header.RequestApiVersion >= 13 {
-				p = a.server.node.ColdPartition(t.TopicId, t.PartitionData[j].Index)
-			} else {
-				p = a.server.node.ColdPartitionNamed(t.Name, t.PartitionData[j].Index)
-			}
-			if !yield(p) {
+			if !yield(a.server.cold(a.header.RequestApiVersion >= 13, t.TopicId, t.Name, t.PartitionData[j].Index)) {
 				return
 			}
 		}
 	}
+}
+
+// cold finds the partition that a request names, its topic by id or by name, and
+// leaves its log as it is; nil if there is none.
+func (s *Server) cold(byID bool, id [16]byte, name string, partition int32) *replication.Partition {
+	if byID {
+		return s.node.ColdPartition(id, partition)
+	}
+	return s.node.ColdPartitionNamed(name, partition)
 }
 
 // partition appends what was sent for one partition.
