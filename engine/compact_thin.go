@@ -16,9 +16,10 @@ import (
 // their transactions.
 //
 // A batch of which nothing stays goes whole, but for two: the last one of a
-// producer, see [lastBatch], and the last one of the segment that is written. That one says how far the segment's offsets
-// reach, which a start that finds an interrupted swap must know; and so segments
-// follow each other without a gap, as they did.
+// producer, see [lastBatch], and the last one of the segment that is written. That
+// one says how far the segment's offsets reach, which a start that finds an
+// interrupted swap must know; and so segments follow each other without a gap, as
+// they did.
 type thinner struct {
 	keys    *keyMap
 	upTo    int64 // the keys were read up to here
