@@ -21,7 +21,7 @@ func (j *journal) fileName(seq uint64) string {
 // file if there is one and the last is as good as full. gathering is held.
 func (j *journal) room() int64 {
 	// The first file is not made behind, for there is none to write to meanwhile.
-	j.prepareFirst()
+	j.prepareFirst(false)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	most := max(j.fileBytes/groupShare, 4*journalBlock)
@@ -38,10 +38,11 @@ func (j *journal) room() int64 {
 	return min(most, f.size-f.used)
 }
 
-// makeRoom sees to it that n bytes more have a place, even if the last file grows
-// by that. gathering is held.
+// makeRoom sees to it that n bytes more have a place, even if the last file grows by
+// that, or a file more is made than the journal's bound allows: right after a crash
+// all of it may be needed by logs that are still to be synced. gathering is held.
 func (j *journal) makeRoom(n int64) error {
-	j.prepareFirst()
+	j.prepareFirst(true)
 	j.mu.Lock()
 	f := j.last()
 	if f == nil || f.size-f.used < n {
@@ -87,8 +88,9 @@ func (j *journal) goOn() *journalFile {
 	return j.last()
 }
 
-// prepareFirst prepares a file if none is written to.
-func (j *journal) prepareFirst() {
+// prepareFirst prepares a file if none is written to: if there has to be one, also
+// beyond the journal's bound.
+func (j *journal) prepareFirst(beyond bool) {
 	j.mu.Lock()
 	for j.mu.preparing && j.last() == nil {
 		j.mu.idle.Wait()
@@ -97,7 +99,7 @@ func (j *journal) prepareFirst() {
 	j.mu.preparing = j.mu.preparing || first
 	j.mu.Unlock()
 	if first {
-		j.prepare()
+		j.prepare(beyond)
 	}
 }
 
@@ -106,7 +108,7 @@ func (j *journal) prepareFirst() {
 func (j *journal) prepareBehind() {
 	if j.prepares() {
 		j.mu.preparing = true
-		go j.prepare()
+		go j.prepare(false)
 	}
 }
 
@@ -118,8 +120,8 @@ func (j *journal) prepares() bool {
 
 // prepare makes the file to be written to next: of the oldest one that is free, or,
 // within the journal's bounds, a new one.
-func (j *journal) prepare() {
-	f, err := j.make()
+func (j *journal) prepare(beyond bool) {
+	f, err := j.make(beyond)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.mu.preparing = false
@@ -138,9 +140,9 @@ func (j *journal) prepare() {
 
 // make returns a file that is filled, and durable with its name; or none, if the
 // journal has all that it may have and needs all of it.
-func (j *journal) make() (*journalFile, error) {
+func (j *journal) make(beyond bool) (*journalFile, error) {
 	for {
-		old, seq, size := j.plan()
+		old, seq, size := j.plan(beyond)
 		switch {
 		case old == nil && size == 0:
 			return nil, nil
@@ -167,7 +169,7 @@ func (j *journal) gone(f *journalFile) {
 
 // plan names the oldest file that is free, or gives a new one its size; 0 is for
 // none.
-func (j *journal) plan() (old *journalFile, seq uint64, size int64) {
+func (j *journal) plan(beyond bool) (old *journalFile, seq uint64, size int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	seq = j.mu.nextSeq
@@ -182,7 +184,11 @@ func (j *journal) plan() (old *journalFile, seq uint64, size int64) {
 		size = max(size, f.size)
 	}
 	size = min(size*fileGrowth, j.fileBytes)
-	if bytes+size > j.bytesMax {
+	switch {
+	case bytes+size <= j.bytesMax:
+	case beyond:
+		size = min(firstFileBytes, j.fileBytes)
+	default:
 		return nil, 0, 0
 	}
 	j.mu.nextSeq++
