@@ -62,6 +62,9 @@ func (r brokerRecord) apply(d *draft) error {
 
 func (r topicRecord) apply(d *draft) error {
 	m := d.image
+	if r.Name == "" || len(r.Partitions) == 0 {
+		return fmt.Errorf("topic %q has %d partitions: it has a name, and one at least", r.Name, len(r.Partitions))
+	}
 	if m.TopicByName(r.Name) != nil || m.TopicByID(r.ID) != nil {
 		return fmt.Errorf("topic %q exists already", r.Name)
 	}
