@@ -118,8 +118,8 @@ func (j *journal) prepares() bool {
 		(j.mu.fullSince.IsZero() || j.store.now().Sub(j.mu.fullSince) >= fullDiskPause)
 }
 
-// prepare makes the file to be written to next: of the oldest one that is free, or,
-// within the journal's bounds, a new one.
+// prepare makes the file to be written to next: of the oldest one that is free, or a
+// new one, within the journal's bound unless beyond is set.
 func (j *journal) prepare(beyond bool) {
 	f, err := j.make(beyond)
 	j.mu.Lock()
@@ -167,8 +167,8 @@ func (j *journal) gone(f *journalFile) {
 	j.mu.free = slices.DeleteFunc(j.mu.free, func(o *journalFile) bool { return o == f })
 }
 
-// plan names the oldest file that is free, or gives a new one its size; 0 is for
-// none.
+// plan names the oldest file that is free, or gives a new one its size, a small one
+// if it is beyond the journal's bound; 0 is for none.
 func (j *journal) plan(beyond bool) (old *journalFile, seq uint64, size int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
