@@ -138,6 +138,25 @@ func TestDamagedIndex(t *testing.T) {
 	}
 }
 
+// Indexes that each could be right, and that what the segment holds does not follow
+// on: the time index has one entry, of the oldest time and the newest offset.
+func TestIndexesBehindAndAhead(t *testing.T) {
+	for _, clean := range []bool{true, false} {
+		c := smallConfig(engine.DefaultDesign)
+		c.RetentionAge, c.ProducerExpiry, c.IndexIntervalBytes = 1000*time.Hour, 1001*time.Hour, 0
+		h, disk := damaged(t, c, clean, func(fsys vfs.FS) {
+			for _, file := range filesOf(t, fsys, ".index") {
+				writeWhole(t, fsys, file, readWhole(t, fsys, file)[:8])
+			}
+			for _, file := range filesOf(t, fsys, ".timeindex") {
+				b := readWhole(t, fsys, file)
+				writeWhole(t, fsys, file, slices.Concat(b[:8], b[len(b)-4:]))
+			}
+		})
+		h.checkDamaged(t, disk)
+	}
+}
+
 func (h *history) checkDamaged(t *testing.T, disk *vfs.Mem) {
 	t.Helper()
 	if err := h.open(disk); err != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bobbin-log/bobbin/index"
 	"github.com/bobbin-log/bobbin/segment/batch"
 	"github.com/bobbin-log/bobbin/segment/vfs"
 )
@@ -446,21 +447,25 @@ func (s *scanner) checked(buf []byte, pos, size int64) ([]byte, error) {
 
 // survey learns from the indexes, and from the headers behind their last entry,
 // what the part holds, and adds the entries that the indexes lack. Indexes that
-// speak of more than the part holds, for the disk or somebody has cut it, are
-// made anew.
+// speak of more than the part holds, for the disk or somebody has cut it, and those
+// that what it holds does not follow on are made anew.
 func (l *Log) survey(p *part) error {
-	if err := l.surveyIndexed(p); err != nil || bugIndexTrusted.made() {
+	err := l.surveyIndexed(p)
+	if bugIndexTrusted.made() || err != nil && !errors.Is(err, index.ErrOrder) || err == nil && p.follows() {
 		return err
-	}
-	position, _ := p.offsets.Last()
-	newest, ok := p.times.Last()
-	if (p.offsets.Len() == 0 || position.Key < p.next) && (!ok || newest.Value < p.next) {
-		return nil
 	}
 	if err := cutIndexes(p, p.base); err != nil {
 		return err
 	}
 	return l.surveyIndexed(p)
+}
+
+// follows reports whether the indexes speak of nothing behind what the part is
+// known to hold. The newest record is the one of the last entry, or one behind it.
+func (p *part) follows() bool {
+	position, _ := p.offsets.Last()
+	newest, ok := p.times.Last()
+	return (p.offsets.Len() == 0 || position.Key < p.next) && (!ok || newest.Value < p.next && newest.Value <= p.newestOffset)
 }
 
 // surveyIndexed is survey for indexes that do not speak of more than there is.
