@@ -109,14 +109,3 @@ func (m *DescribeTopicPartitionsRequestCursor) encode(w *Writer, version int16) 
 	w.int32(m.PartitionIndex)
 	w.uvarint(0)
 }
-
-// isDefault reports whether there is nothing to say.
-func (m *DescribeTopicPartitionsRequestCursor) isDefault() bool {
-	if m.TopicName != "" {
-		return false
-	}
-	if m.PartitionIndex != 0 {
-		return false
-	}
-	return true
-}

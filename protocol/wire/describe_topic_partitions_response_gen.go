@@ -219,14 +219,3 @@ func (m *DescribeTopicPartitionsResponseCursor) encode(w *Writer, version int16)
 	w.int32(m.PartitionIndex)
 	w.uvarint(0)
 }
-
-// isDefault reports whether there is nothing to say.
-func (m *DescribeTopicPartitionsResponseCursor) isDefault() bool {
-	if m.TopicName != "" {
-		return false
-	}
-	if m.PartitionIndex != 0 {
-		return false
-	}
-	return true
-}

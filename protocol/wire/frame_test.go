@@ -107,6 +107,12 @@ func TestResponseHeader(t *testing.T) {
 		if err := w.Finish(); err != nil || string(w.Bytes()) != test.want {
 			t.Errorf("key %d version %d: % x, %v", test.key, test.version, w.Bytes(), err)
 		}
+		api, _ := LookupAPI(test.key)
+		r, h := NewReader(w.Bytes()[4:]), new(ResponseHeader)
+		h.Default()
+		if err := h.Decode(r, api.ResponseHeaderVersion(test.version)); err != nil || h.CorrelationId != 7 || len(r.buf) != 0 {
+			t.Errorf("key %d version %d: read back as %+v, %v", test.key, test.version, h, err)
+		}
 	}
 	var w Writer
 	w.BeginResponse(999, 0, 1)

@@ -148,10 +148,6 @@ func (r *Reader) int64(field string) int64 {
 	return v
 }
 
-func (r *Reader) float64(field string) float64 {
-	return math.Float64frombits(uint64(r.int64(field)))
-}
-
 func (r *Reader) uuid(field string) UUID {
 	var u UUID
 	if len(r.buf) < len(u) {
@@ -215,11 +211,6 @@ func (r *Reader) take(n int, nullable bool, field string) []byte {
 	b := r.buf[:n:n]
 	r.buf = r.buf[n:]
 	return b
-}
-
-// bytes returns nil for null and for errors.
-func (r *Reader) bytes(nullable bool, field string) []byte {
-	return r.take(r.length(field), nullable, field)
 }
 
 func (r *Reader) records(nullable bool, field string) Records {

@@ -88,14 +88,11 @@ func (w *Writer) bool(v bool) {
 	}
 }
 
-func (w *Writer) int8(v int8)     { w.buf = append(w.buf, byte(v)) }
-func (w *Writer) int16(v int16)   { w.buf = binary.BigEndian.AppendUint16(w.buf, uint16(v)) }
-func (w *Writer) uint16(v uint16) { w.buf = binary.BigEndian.AppendUint16(w.buf, v) }
-func (w *Writer) int32(v int32)   { w.buf = binary.BigEndian.AppendUint32(w.buf, uint32(v)) }
-func (w *Writer) int64(v int64)   { w.buf = binary.BigEndian.AppendUint64(w.buf, uint64(v)) }
-func (w *Writer) uuid(v UUID)     { w.buf = append(w.buf, v[:]...) }
-
-func (w *Writer) float64(v float64) { w.int64(int64(math.Float64bits(v))) }
+func (w *Writer) int8(v int8)   { w.buf = append(w.buf, byte(v)) }
+func (w *Writer) int16(v int16) { w.buf = binary.BigEndian.AppendUint16(w.buf, uint16(v)) }
+func (w *Writer) int32(v int32) { w.buf = binary.BigEndian.AppendUint32(w.buf, uint32(v)) }
+func (w *Writer) int64(v int64) { w.buf = binary.BigEndian.AppendUint64(w.buf, uint64(v)) }
+func (w *Writer) uuid(v UUID)   { w.buf = append(w.buf, v[:]...) }
 
 func (w *Writer) uvarint(v uint32) { w.buf = binary.AppendUvarint(w.buf, uint64(v)) }
 
@@ -112,16 +109,6 @@ func (w *Writer) length(n int64, nullable bool, field string) {
 	} else {
 		w.int32(int32(n))
 	}
-}
-
-// bytes writes nil as null if it may, and as empty otherwise.
-func (w *Writer) bytes(b []byte, nullable bool, field string) {
-	if b == nil && nullable {
-		w.length(-1, true, field)
-		return
-	}
-	w.length(int64(len(b)), nullable, field)
-	w.buf = append(w.buf, b...)
 }
 
 func (w *Writer) records(r Records, nullable bool, field string) {

@@ -7,7 +7,10 @@
 // else Maven fetches it. Only structure is taken over: names, types, versions,
 // tags and defaults, not the texts.
 //
-// To add a message, add its API to the table in messages.go and run it again.
+// To add a message, add its API to the table in messages.go and run it again. The
+// package has methods for the primitives that its messages are made of and for no
+// others: the first message that has bytes or a float64 wants them written, in
+// reader.go and writer.go.
 package main
 
 import (

@@ -223,7 +223,7 @@ func (f *field) check() error {
 		return fmt.Errorf("nullable struct with a default other than null: not supported")
 	case f.classic && (f.kind != text || f.nullable.empty()):
 		return fmt.Errorf("only nullable strings can be exempt from flexible versions")
-	case f.kind == composite && (isTagged || !f.ignorable):
+	case f.kind == composite && f.nullable.empty() && (isTagged || !f.ignorable): // a nullable one is compared with nil
 		f.structure.compare()
 	}
 	return nil
