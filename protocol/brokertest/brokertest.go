@@ -22,6 +22,7 @@ import (
 	"net"
 	"path"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/bobbin-log/bobbin/engine"
@@ -229,7 +230,7 @@ func (b *Broker) CreateTopic(name string, partitions int32, settings ...string) 
 	b.t.Helper()
 	spec := replication.TopicSpec{Name: name, Partitions: partitions, Replication: -1}
 	for _, s := range settings {
-		key, value, ok := cut(s)
+		key, value, ok := strings.Cut(s, "=")
 		if !ok {
 			b.t.Fatalf("setting %q is not of the form key=value", s)
 		}

@@ -1,8 +1,11 @@
 package brokertest_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/bobbin-log/bobbin/protocol/brokertest"
 	"github.com/bobbin-log/bobbin/replication"
+	"github.com/bobbin-log/bobbin/segment/vfs"
 )
 
 // roundTrip produces n records to a topic and reads them back.
@@ -118,11 +122,14 @@ func TestVirtualTime(t *testing.T) {
 	})
 }
 
-// reporter is a test whose failures are counted.
+// reporter is a test whose failures are counted, and whose output is kept.
 type reporter struct {
 	testing.TB
 	failures []string
+	output   bytes.Buffer
 }
+
+func (r *reporter) Output() io.Writer { return &r.output }
 
 func (r *reporter) Errorf(format string, args ...any) {
 	r.failures = append(r.failures, fmt.Sprintf(format, args...))
@@ -149,6 +156,33 @@ func TestLeak(t *testing.T) {
 		}
 		got.Extent.Release()
 	})
+}
+
+// TestLogged: what the broker says is in the test's output, and only if asked for.
+func TestLogged(t *testing.T) {
+	stray := brokertest.WrapFS(func(fs vfs.FS) vfs.FS { // a start tells of a directory that it does not know
+		if err := errors.Join(fs.MkdirAll("data/stray-0"), vfs.WriteFile(fs, "data/stray-0/mine", nil)); err != nil {
+			t.Error(err)
+		}
+		return fs
+	})
+	for _, c := range []struct {
+		name string
+		opts []brokertest.Option
+		want bool
+	}{
+		{"logged", []brokertest.Option{brokertest.Logged()}, true},
+		{"silent", nil, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := &reporter{TB: t}
+			b := brokertest.Start(r, append(c.opts, brokertest.InMemory(), stray)...)
+			b.Stop()
+			if said := strings.Contains(r.output.String(), "name=stray-0"); said != c.want {
+				t.Errorf("the output is %q", r.output.String())
+			}
+		})
+	}
 }
 
 // TestHoldPort: a held port can be listened at many times, and nobody gets it who

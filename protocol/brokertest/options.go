@@ -1,8 +1,6 @@
 package brokertest
 
 import (
-	"strings"
-
 	"github.com/bobbin-log/bobbin/engine"
 	"github.com/bobbin-log/bobbin/protocol"
 	"github.com/bobbin-log/bobbin/segment/vfs"
@@ -55,5 +53,3 @@ func WrapFS(wrap func(vfs.FS) vfs.FS) Option {
 
 // Logged writes the broker's log to the test's.
 func Logged() Option { return func(o *options) { o.log = true } }
-
-func cut(setting string) (key, value string, ok bool) { return strings.Cut(setting, "=") }
