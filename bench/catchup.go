@@ -20,8 +20,9 @@ import (
 )
 
 // Catchup asks what a consumer costs that reads a log which is no longer in memory
-// while others append to another one, and what the scrub of that log does. Each [CatchupMode] has its turn in each
-// round, the writers alone among them, and is compared with that.
+// while others append to another one, and what the scrub of that log does. Each
+// [CatchupMode] has its turn in each round, the writers alone among them, and is
+// compared with that.
 type Catchup struct {
 	Design   engine.Design
 	Settings map[string]string

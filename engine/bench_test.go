@@ -113,8 +113,8 @@ func benchAppend(b *testing.B, design engine.Design, raw batch.Batch) {
 }
 
 // BenchmarkCommit is append and wait under each policy that acknowledges what is
-// durable, by so many goroutines; design=fdatasync is one pwrite and one fdatasync each, without
-// group commit.
+// durable, by so many goroutines; design=fdatasync is one pwrite and one
+// fdatasync each, without group commit.
 func BenchmarkCommit(b *testing.B) {
 	raw := batchOf(16 << 10)
 	for _, writers := range []int{1, 16, 64} {

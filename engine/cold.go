@@ -14,9 +14,10 @@ import (
 // Left to itself such a reader keeps megabytes of read-ahead in the device's
 // queue, and each sync waits behind them: one cold reader leaves a synced writer
 // about a fifth of its throughput, and stretches its p99 by about as much (see
-// "bobbin bench catchup"). Hints alone (sequential, random, read-ahead by the reader itself)
-// make the reader faster and the writer slower still; dropping behind helps only
-// in so far as it slows the reader. What pays is little at a time, and seldom:
+// "bobbin bench catchup"). Hints alone (sequential, random, read-ahead by the
+// reader itself) make the reader faster and the writer slower still; dropping
+// behind helps only in so far as it slows the reader. What pays is little at a
+// time, and seldom:
 //
 //   - a read that finds its bytes in memory, and every read while nobody has
 //     waited for a sync for a while, is let through: it pays for a look at the

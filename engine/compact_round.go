@@ -21,8 +21,9 @@ import (
 //  3. swap the new segment for the old ones, see [round.swap].
 //
 // Nobody waits for it. The old segments are sealed, and read as any reader does;
-// what is written lies beside them until the swap, which takes a few renames. Whoever cuts the log meanwhile goes first: the round finds the segments
-// of its group gone, or the log's generation another, and gives up.
+// what is written lies beside them until the swap, which takes a few renames.
+// Whoever cuts the log meanwhile goes first: the round finds the segments of its
+// group gone, or the log's generation another, and gives up.
 //
 // The groups go in order, and a round ends at the first that fails: a tombstone
 // is never dropped before the older records of its key are.

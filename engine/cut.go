@@ -164,8 +164,8 @@ func (l *Log) boundary(p *part, offset int64) (pos, end int64, err error) {
 }
 
 // cutPart shortens the part, which is acquired, to size bytes, which end before
-// offset. A sealed one is appended to again. The indexes go first: after a crash between the two they
-// are only short of entries.
+// offset. A sealed one is appended to again. The indexes go first: after a crash
+// between the two they are only short of entries.
 func (l *Log) cutPart(p *part, size, offset int64) error {
 	if err := cutIndexes(p, offset); err != nil {
 		return err

@@ -31,15 +31,15 @@ import (
 // that it was gathered in: nobody reads it from there before a crash, and the copy
 // and the pages would be paid for by everybody's appends.
 //
-// Files. They are filled with zeros before they are used: a sync of blocks that
-// are there and were written before changes no metadata, and takes half as long as
-// one that makes a file grow. A full file is used again, under the next sequence
+// Files. They are filled with zeros before they are used: a sync of blocks that are
+// there and were written before changes no metadata, and takes half as long as one
+// that makes a file grow. A full file is used again, under the next sequence
 // number, when each log that has something in it has synced its own files past
 // that; see crowded for when that begins. The oldest file comes first, so the
 // journal is at any time an unbroken run of groups, the newest ones. While no file
-// is free, or a tail is large, logs sync their own files as with the policy "always": a journal that does not keep up
-// costs time, not memory, not room without bound, and no acknowledgement. A full
-// disk is no more than that either.
+// is free, or a tail is large, logs sync their own files as with the policy
+// "always": a journal that does not keep up costs time, not memory, not room
+// without bound, and no acknowledgement. A full disk is no more than that either.
 //
 // Cuts. What is in the journal must not come back after Truncate, Reset, or the
 // making of a log under the name of one that was deleted. Before any of them the

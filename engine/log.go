@@ -176,8 +176,9 @@ func (l *Log) TopicID() [16]byte { return l.topicID }
 func (l *Log) Config() Config { return l.config.Load().Config }
 
 // SetConfig changes the configuration. How the log's bytes lie changes only as
-// [Design.CanBecome] allows, and in segments that are opened from then on. Where a stricter sync
-// policy comes into force, Marks.Acked falls back until a sync has caught up.
+// [Design.CanBecome] allows, and in segments that are opened from then on. Where
+// a stricter sync policy comes into force, Marks.Acked falls back until a sync
+// has caught up.
 func (l *Log) SetConfig(c Config) error {
 	old := l.config.Load()
 	if err := old.Design.CanBecome(c.Design); err != nil {

@@ -118,8 +118,8 @@ func writeSnapshot(fsys vfs.FS, dir string, offset int64, b []byte) error {
 // loadSnapshot reads the newest usable snapshot at or below upTo and returns the
 // offset that it was taken at, or the first part's base if there is none.
 // Snapshots past upTo and damaged ones are removed, and the caller syncs the
-// directory before a record is added: they speak of a log that is no more. Those before the first part are of
-// no use, for the records between are gone.
+// directory before a record is added: they speak of a log that is no more. Those
+// before the first part are of no use, for the records between are gone.
 func (l *Log) loadSnapshot(offsets []int64, upTo int64) (producers, int64, error) {
 	first := (*l.view.Load())[0].base
 	for _, at := range slices.Backward(offsets) {

@@ -9,8 +9,8 @@ import (
 	"github.com/bobbin-log/bobbin/segment"
 )
 
-// designsOf lists the designs that patterns with commas between them stand for, each once. A pattern is a design's name in
-// which a * is everything that the family has, segments only if they outlive the process:
+// designsOf lists the designs that patterns with commas between them stand for, each once. A pattern is a
+// design's name in which a * is everything that the family has, segments only if they outlive the process:
 // "*+mmap+always" is file+mmap+always, mmap+mmap+always, direct+mmap+always and uring+mmap+always.
 func designsOf(patterns string) ([]engine.Design, error) {
 	var all []engine.Design

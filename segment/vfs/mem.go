@@ -36,11 +36,12 @@ import (
 // directory survives or is lost by itself. A file that was synced vanishes if its
 // entry is lost; an entry may survive to show an empty file; what was removed may
 // come back, with the content that was durable. A rename is one change: the file
-// is found by its old name or by its new one, and a file that it replaced is there
-// if the rename is not. (A later change of such a name may be kept where the rename
-// was lost, and then hides the file: changes of one name need a sync between.) When only the new directory was synced, the old name may
-// be found as well; syncing only the old directory settles nothing. MkdirAll
-// leaves its directories durable.
+// is found by its old name or by its new one, and a file that it replaced is
+// there if the rename is not. (A later change of such a name may be kept where
+// the rename was lost, and then hides the file: changes of one name need a sync
+// between.) When only the new directory was synced, the old name may be found as
+// well; syncing only the old directory settles nothing. MkdirAll leaves its
+// directories durable.
 //
 // Memory. A mapping is the live content itself. What is stored through it is
 // unsynced like any other write until Flush or Sync, and blocks may reach the
