@@ -102,6 +102,19 @@ const (
 	maxBatchBytes = 64 << 20
 )
 
+// SegmentBytes is how large a partition's segments are where the settings do not
+// say: small enough that all of them can be preallocated, large enough that one
+// is not sealed all the time.
+func (w Work) SegmentBytes() int64 {
+	return min(segmentBytesMax, max(segmentBytesMin, segmentBytesAll/int64(w.Partitions)))
+}
+
+const (
+	segmentBytesMin = 8 << 20
+	segmentBytesMax = 1 << 30
+	segmentBytesAll = 4 << 30
+)
+
 // Figures is what some work cost. Figures that the machine does not tell are nil.
 type Figures struct {
 	Appends int64   `json:"appends"`

@@ -1,21 +1,13 @@
 package bench
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/bobbin-log/bobbin/engine"
 	"github.com/bobbin-log/bobbin/index"
 	"github.com/bobbin-log/bobbin/segment"
-	"github.com/bobbin-log/bobbin/segment/batch"
-	"github.com/bobbin-log/bobbin/segment/vfs"
 )
 
 // Subjects are the baselines, and every combination of a segment design, an index
@@ -70,151 +62,4 @@ func DefaultNames() []string {
 		}
 	}
 	return names
-}
-
-// SegmentBytes is how large a partition's segments are where the settings do not
-// say: small enough that all of them can be preallocated, large enough that one
-// is not sealed all the time.
-func (w Work) SegmentBytes() int64 {
-	return min(segmentBytesMax, max(segmentBytesMin, segmentBytesAll/int64(w.Partitions)))
-}
-
-const (
-	segmentBytesMin = 8 << 20
-	segmentBytesMax = 1 << 30
-	segmentBytesAll = 4 << 30
-)
-
-func openDesign(d engine.Design, settings map[string]string) func(string, Work) (Engine, error) {
-	return func(dir string, w Work) (Engine, error) {
-		s, err := engine.OpenStore(engine.StoreOptions{FS: vfs.OS{}, Dir: dir, NodeID: 1})
-		if err != nil {
-			return nil, err
-		}
-		e, err := newDesignEngine(s, d, settings, w)
-		if err != nil {
-			return nil, errors.Join(err, s.Close())
-		}
-		return e, nil
-	}
-}
-
-// newDesignEngine makes the logs of an engine in a store.
-func newDesignEngine(s *engine.Store, d engine.Design, settings map[string]string, w Work) (*designEngine, error) {
-	c := engine.DefaultConfig()
-	c.SegmentBytes = w.SegmentBytes()
-	c, err := c.With(settings)
-	if err != nil {
-		return nil, err
-	}
-	c.Design = d
-	e := &designEngine{store: s, logs: make([]*engine.Log, w.Partitions), perBatch: int64(batch.Batch(makeBatch(w)).Count())}
-	g := new(errgroup.Group)
-	g.SetLimit(openAtOnce)
-	for i := range e.logs {
-		g.Go(func() (err error) {
-			e.logs[i], err = s.Create(fmt.Sprintf("bench-%d", i), engine.LogOptions{Config: c, TopicID: [16]byte{1}})
-			return err
-		})
-	}
-	return e, g.Wait()
-}
-
-const openAtOnce = 16
-
-// designEngine is a store of Bobbin's own logs.
-type designEngine struct {
-	store    *engine.Store
-	logs     []*engine.Log
-	perBatch int64 // records
-}
-
-// Append checks the batch as a broker does: that is part of what it costs.
-func (e *designEngine) Append(partition int, b []byte) error {
-	set, err := batch.Parse(b)
-	if err != nil {
-		return err
-	}
-	l := e.logs[partition]
-	a, err := l.Append(set, 0)
-	if err != nil {
-		return err
-	}
-	return l.Wait(context.Background(), a.Next)
-}
-
-// Held reckons from the offsets, of which every batch takes as many.
-func (e *designEngine) Held() (int64, error) {
-	offsets := int64(0)
-	for _, l := range e.logs {
-		m := l.Marks()
-		offsets += m.End - m.Start
-	}
-	return offsets / e.perBatch, nil
-}
-
-func (e *designEngine) Close() error { return e.store.Close() }
-
-// bareEngine is the floor: one file a partition and the system calls alone, each
-// writer syncing for itself.
-type bareEngine struct {
-	sync      bool
-	parts     []barePart
-	batchSize int64
-}
-
-type barePart struct {
-	mu struct {
-		sync.Mutex
-		end int64
-	}
-	file vfs.File
-}
-
-func openBare(synced bool) func(string, Work) (Engine, error) {
-	return func(dir string, w Work) (Engine, error) {
-		e := &bareEngine{sync: synced, parts: make([]barePart, w.Partitions), batchSize: int64(len(makeBatch(w)))}
-		for i := range e.parts {
-			f, err := vfs.OS{}.Create(filepath.Join(dir, fmt.Sprintf("%d.log", i)))
-			if err != nil {
-				return nil, errors.Join(err, e.Close())
-			}
-			e.parts[i].file = f
-		}
-		return e, vfs.OS{}.SyncDir(dir)
-	}
-}
-
-func (e *bareEngine) Append(partition int, b []byte) error {
-	p := &e.parts[partition]
-	p.mu.Lock()
-	n, err := p.file.WriteAt([][]byte{b}, p.mu.end)
-	p.mu.end += n
-	p.mu.Unlock()
-	if err != nil || !e.sync {
-		return err
-	}
-	return p.file.Sync()
-}
-
-func (e *bareEngine) Held() (int64, error) {
-	bytes := int64(0)
-	for i := range e.parts {
-		n, err := e.parts[i].file.Size()
-		if err != nil {
-			return 0, err
-		}
-		bytes += n
-	}
-	return bytes / e.batchSize, nil
-}
-
-func (e *bareEngine) Close() error {
-	var err error
-	for i := range e.parts {
-		if f := e.parts[i].file; f != nil {
-			err = errors.Join(err, f.Close())
-		}
-	}
-	return err
 }
