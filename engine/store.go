@@ -2,8 +2,6 @@ package engine
 
 import (
 	"cmp"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -72,7 +70,7 @@ type Store struct {
 	// clean is whether the last stop was: then nothing needs to be recovered.
 	clean       bool
 	checkpoints checkpoints
-	deletes     sync.WaitGroup
+	deletes     sync.WaitGroup // bytes of deleted logs that are being given back
 	underWay    sync.WaitGroup // logs that are being opened, made or deleted
 
 	mu struct {
@@ -104,7 +102,10 @@ func OpenStore(o StoreOptions) (_ *Store, err error) {
 	if o.SyncWorkers <= 0 {
 		o.SyncWorkers = 16
 	}
-	s := &Store{fs: o.FS, dir: o.Dir, log: o.Logger, now: o.Now, committer: newCommitter(o.SyncWorkers), cold: newColdReads(o.ColdShare), waiters: newWaiterChannels()}
+	s := &Store{
+		fs: o.FS, dir: o.Dir, log: o.Logger, now: o.Now,
+		committer: newCommitter(o.SyncWorkers), cold: newColdReads(o.ColdShare), waiters: newWaiterChannels(),
+	}
 	s.cleaner = newCleaner(o)
 	s.shelf.max = cmp.Or(max(o.OpenSegments, 0), shelfDefault)
 	s.journal = newJournal(s, o)
@@ -323,42 +324,6 @@ func (s *Store) openLog(name string, o LogOptions, load func(*Log) error) (*Log,
 	return l, nil
 }
 
-// Delete closes those of the logs that are open and removes them. Once it returns
-// they are gone for good, also after a crash, by one sync for all of them; their
-// bytes are given back behind. It is not an error if there is no such log. An error
-// of one does not keep the others.
-func (s *Store) Delete(names ...string) error {
-	if !s.begin() {
-		return ErrClosed
-	}
-	defer s.underWay.Done()
-	var asides, gone []string
-	var errs []error
-	for _, name := range names {
-		aside, err := s.renameDeleted(name)
-		if err != nil {
-			errs = append(errs, err)
-		} else if aside != "" {
-			asides, gone = append(asides, aside), append(gone, name)
-		}
-	}
-	if len(gone) == 0 {
-		return errors.Join(errs...)
-	}
-	if err := s.fs.SyncDir(s.dir); err != nil {
-		return errors.Join(append(errs, err)...)
-	}
-	for _, name := range gone {
-		s.journal.deleted(name)
-	}
-	s.deletes.Go(func() {
-		for _, aside := range asides {
-			s.removeAside(aside)
-		}
-	})
-	return errors.Join(errs...)
-}
-
 // begin has Close wait for something that is under way until its Done, if it is
 // not too late for that.
 func (s *Store) begin() bool {
@@ -369,47 +334,6 @@ func (s *Store) begin() bool {
 	}
 	s.underWay.Add(1)
 	return true
-}
-
-// renameDeleted closes a log and gives its directory a name that says that it is
-// on its way out; the name is empty if there is no such log.
-func (s *Store) renameDeleted(name string) (aside string, err error) {
-	s.mu.Lock()
-	l := s.mu.logs[name]
-	delete(s.mu.logs, name)
-	s.mu.Unlock()
-	if l != nil {
-		l.abandon()
-	}
-	s.checkpoints.drop(name)
-	var id [8]byte
-	_, _ = rand.Read(id[:]) // never fails
-	aside = path.Join(s.dir, fmt.Sprintf("%.200s.%s%s", name, hex.EncodeToString(id[:]), suffixDelete))
-	err = s.fs.Rename(path.Join(s.dir, name), aside)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	return aside, err
-}
-
-func (s *Store) removeAside(dir string) {
-	if err := s.fs.RemoveAll(dir); err != nil {
-		s.log.Warn("deleted log not removed, the next start will try again", "path", dir, "err", err)
-	}
-}
-
-// finishDeletes removes what an earlier run renamed aside.
-func (s *Store) finishDeletes() error {
-	entries, err := s.fs.ReadDir(s.dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if mayBeDir(e) && isDeleted(e.Name()) {
-			s.deletes.Go(func() { s.removeAside(path.Join(s.dir, e.Name())) })
-		}
-	}
-	return nil
 }
 
 // openLogs lists the logs that are open.
