@@ -74,6 +74,14 @@ func (ds damages) holding(offset int64) (Damage, bool) {
 	return Damage{}, false
 }
 
+// bytes is how many are damaged.
+func (ds damages) bytes() (n int64) {
+	for _, d := range ds {
+		n += d.End - d.Pos
+	}
+	return n
+}
+
 // behind is where the first damage behind pos begins, or end if that is before.
 func (ds damages) behind(pos, end int64) int64 {
 	for _, d := range ds {

@@ -448,16 +448,24 @@ func (s *scanner) checked(buf []byte, pos, size int64) ([]byte, error) {
 // survey learns from the indexes, and from the headers behind their last entry,
 // what the part holds, and adds the entries that the indexes lack. Indexes that
 // speak of more than the part holds, for the disk or somebody has cut it, and those
-// that what it holds does not follow on are made anew.
+// that what it holds does not follow on are made anew: once, and again each time
+// that damage came to light on the way, for a batch may be in the indexes already
+// when the next one shows that its offset is wrong.
 func (l *Log) survey(p *part) error {
-	err := l.surveyIndexed(p)
-	if bugIndexTrusted.made() || err != nil && !errors.Is(err, index.ErrOrder) || err == nil && p.follows() {
-		return err
+	for known := int64(-1); ; {
+		err := l.surveyIndexed(p)
+		if bugIndexTrusted.made() || err != nil && !errors.Is(err, index.ErrOrder) || err == nil && p.follows() {
+			return err
+		}
+		damaged := p.damaged().bytes()
+		if damaged == known {
+			return err
+		}
+		known = damaged
+		if err := cutIndexes(p, p.base); err != nil {
+			return err
+		}
 	}
-	if err := cutIndexes(p, p.base); err != nil {
-		return err
-	}
-	return l.surveyIndexed(p)
 }
 
 // follows reports whether the indexes speak of nothing behind what the part is
@@ -465,7 +473,7 @@ func (l *Log) survey(p *part) error {
 func (p *part) follows() bool {
 	position, _ := p.offsets.Last()
 	newest, ok := p.times.Last()
-	return (p.offsets.Len() == 0 || position.Key < p.next) && (!ok || newest.Value < p.next && newest.Value <= p.newestOffset)
+	return (p.offsets.Len() == 0 || position.Key < p.next) && p.newestOffset < p.next && (!ok || newest.Value <= p.newestOffset)
 }
 
 // surveyIndexed is survey for indexes that do not speak of more than there is.

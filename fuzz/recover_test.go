@@ -269,7 +269,7 @@ func FuzzRecover(f *testing.F) {
 			return
 		}
 		s.keeps(t, im, now)
-		s.goesOn(t)
+		s.goesOn(t, im.believed(now))
 	})
 }
 
@@ -315,8 +315,16 @@ func (s *subject) keeps(t *testing.T, im image, now directory) {
 	}
 }
 
-// goesOn uses the log, and opens it again after a clean stop and after a kill.
-func (s *subject) goesOn(t *testing.T) {
+// believed reports whether the mark of a clean stop vouches for segments that are
+// not as they were. It does so for one run: after a kill their damage is met, and
+// where no checkpoint says that they were durable it may look like a crash's.
+func (im image) believed(now directory) bool {
+	return now["/data/.kafka_cleanshutdown"] != nil && im.damage(now) != math.MaxInt64
+}
+
+// goesOn uses the log, and opens it again after a clean stop and after a kill. If
+// damage was believed to be none, it may have another end after the kill.
+func (s *subject) goesOn(t *testing.T, believed bool) {
 	t.Helper()
 	checked := s.log.Check()
 	if checked != nil && !typed(checked) {
@@ -333,7 +341,8 @@ func (s *subject) goesOn(t *testing.T) {
 	if err := s.store.Close(); err != nil && !typed(err) {
 		t.Errorf("close: %v", err)
 	}
-	for what, disk := range map[string]*vfs.Mem{"a clean stop": s.disk, "a kill": killed} {
+	const kill = "a kill"
+	for what, disk := range map[string]*vfs.Mem{"a clean stop": s.disk, kill: killed} {
 		again := newSubject(s.config.Design, s.now)
 		again.disk = disk
 		if !again.opens(t) {
@@ -342,7 +351,7 @@ func (s *subject) goesOn(t *testing.T) {
 			}
 			continue
 		}
-		if got := again.log.Marks(); checked == nil && (got.Start > want.Start || got.End != want.End || again.text() != text && got.Start == want.Start) {
+		if got := again.log.Marks(); checked == nil && !(believed && what == kill) && (got.Start > want.Start || got.End != want.End || again.text() != text && got.Start == want.Start) {
 			t.Errorf("after %s the marks are %+v, were %+v", what, got, want)
 		}
 		_ = again.store.Close()
