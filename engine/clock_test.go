@@ -19,19 +19,16 @@ func TestRetentionAndTheClock(t *testing.T) {
 	for _, jump := range []time.Duration{0, time.Hour, -time.Hour, -10 * year} {
 		for _, ahead := range []time.Duration{0, -time.Hour, time.Hour, 10 * year} {
 			t.Run(fmt.Sprintf("jump=%v/ahead=%v", jump, ahead), func(t *testing.T) {
-				clock := now
-				s, err := engine.OpenStore(engine.StoreOptions{FS: vfs.NewMem(), Dir: "/data", NodeID: 1, Now: func() time.Time { return clock }})
-				if err != nil {
-					t.Fatal(err)
-				}
+				at := newClock(now)
+				s := openStoreAt(t, vfs.NewMem(), "/data", at)
 				c := smallConfig(engine.DefaultDesign)
 				c.RetentionAge, c.RetentionBytes = age, -1
 				l := create(t, s, "t-0", c)
 				for i := range 100 {
 					mustAppend(t, l, records(5, fmt.Sprint(i), now.Add(ahead).UnixMilli()))
 				}
-				clock = now.Add(jump)
-				s.Tick(clock)
+				at.add(jump)
+				s.Tick(at.now())
 				s.Tick(now) // and the clock is put right
 				if m := l.Marks(); m.Start != 0 || m.End != 500 {
 					t.Errorf("marks are %+v, and no record is older than %v", m, age)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/bobbin-log/bobbin/engine"
 	"github.com/bobbin-log/bobbin/segment/vfs"
@@ -38,23 +39,26 @@ func TestReadColdBesideSyncs(t *testing.T) {
 		sync  string
 		paced bool
 	}{{0, "always", true}, {0, "journal", true}, {1, "always", false}, {0, "none", false}} {
-		fs := &evictedFS{FS: vfs.NewMem()}
-		s, err := engine.OpenStore(engine.StoreOptions{FS: fs, Dir: "/data", NodeID: 1, ColdShare: c.share})
-		if err != nil {
-			t.Fatal(err)
-		}
-		config := engine.DefaultConfig()
-		config.Design.Sync = c.sync
-		l := create(t, s, "t-0", config)
-		a := mustAppend(t, l, records(3, "x", 1))
-		e, err := l.Read(context.Background(), engine.Read{From: 0, UpTo: a.Next, MaxBytes: 1 << 20, AtLeastOne: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		e.Release()
-		if n := fs.fetches.Load(); n > 0 != c.paced {
-			t.Errorf("share %v, sync %s: %d fetches, want some: %v", c.share, c.sync, n, c.paced)
-		}
-		closeStore(t, s, l)
+		// No time passes between the sync and the read.
+		synctest.Test(t, func(t *testing.T) {
+			fs := &evictedFS{FS: vfs.NewMem()}
+			s, err := engine.OpenStore(engine.StoreOptions{FS: fs, Dir: "/data", NodeID: 1, ColdShare: c.share})
+			if err != nil {
+				t.Fatal(err)
+			}
+			config := engine.DefaultConfig()
+			config.Design.Sync = c.sync
+			l := create(t, s, "t-0", config)
+			a := mustAppend(t, l, records(3, "x", 1))
+			e, err := l.Read(context.Background(), engine.Read{From: 0, UpTo: a.Next, MaxBytes: 1 << 20, AtLeastOne: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.Release()
+			if n := fs.fetches.Load(); n > 0 != c.paced {
+				t.Errorf("share %v, sync %s: %d fetches, want some: %v", c.share, c.sync, n, c.paced)
+			}
+			closeStore(t, s, l)
+		})
 	}
 }

@@ -35,7 +35,7 @@ func newCompaction(t *testing.T, d engine.Design) *compaction {
 		k.append(rng, 1+rng.IntN(6), 80)
 	}
 	closeStore(t, k.store, k.log)
-	x := &compaction{config: c, disk: mem, now: k.now, before: k.all}
+	x := &compaction{config: c, disk: mem, now: k.clock.now(), before: k.all}
 	s, l, err := x.open(mem.Kill())
 	if err != nil {
 		t.Fatal(err)

@@ -120,7 +120,7 @@ func TestCompactFaults(t *testing.T) {
 			}
 			left := mem.Kill()
 			_ = k.store.Close()
-			s, l, err := (&compaction{config: c, now: k.now}).open(left)
+			s, l, err := (&compaction{config: c, now: k.clock.now()}).open(left)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -171,7 +171,7 @@ func TestCompactRace(t *testing.T) {
 			again(func(*rand.Rand) { k.store.Compact() })
 			again(func(rng *rand.Rand) { k.readSomewhere(rng) })
 			again(func(rng *rand.Rand) { k.readSomewhere(rng) })
-			again(func(*rand.Rand) { k.store.Tick(k.now) })
+			again(func(*rand.Rand) { k.store.Tick(k.clock.now()) })
 			rng := rand.New(rand.NewPCG(8, 8))
 			for range 600 {
 				switch rng.IntN(30) {

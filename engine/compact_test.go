@@ -39,7 +39,7 @@ type keyed struct {
 	t     testing.TB
 	store *engine.Store
 	log   *engine.Log
-	now   time.Time
+	clock *clock
 	all   []batch.Record
 	// cleaned is up to where the model has compacted.
 	cleaned int64
@@ -50,8 +50,8 @@ type keyed struct {
 
 func newKeyed(t testing.TB, fs vfs.FS, dir string, c engine.Config, o engine.StoreOptions) *keyed {
 	t.Helper()
-	k := &keyed{t: t, now: time.UnixMilli(1_000_000), horizons: map[int64]time.Time{}, keep: c.DeleteRetention}
-	o.FS, o.Dir, o.NodeID, o.Now = fs, dir, 1, func() time.Time { return k.now }
+	k := &keyed{t: t, clock: newClock(time.UnixMilli(1_000_000)), horizons: map[int64]time.Time{}, keep: c.DeleteRetention}
+	o.FS, o.Dir, o.NodeID, o.Now = fs, dir, 1, k.clock.now
 	var err error
 	if k.store, err = engine.OpenStore(o); err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func (k *keyed) append(rng *rand.Rand, records, keys int) {
 	k.t.Helper()
 	var all []batch.Record
 	for range records {
-		r := batch.Record{Timestamp: k.now.UnixMilli() + rng.Int64N(100), Key: fmt.Appendf(nil, "key %d", rng.IntN(keys))}
+		r := batch.Record{Timestamp: k.clock.now().UnixMilli() + rng.Int64N(100), Key: fmt.Appendf(nil, "key %d", rng.IntN(keys))}
 		if rng.IntN(5) > 0 {
 			r.Value = fmt.Appendf(nil, "value %d", len(k.all)+len(all))
 		}
@@ -106,11 +106,11 @@ func (k *keyed) compact() {
 			return false
 		}
 		gone, marked := k.horizons[r.Offset]
-		return last[string(r.Key)] != r.Offset || (r.Value == nil && marked && !k.now.Before(gone))
+		return last[string(r.Key)] != r.Offset || (r.Value == nil && marked && !k.clock.now().Before(gone))
 	})
 	for _, r := range k.all {
 		if _, marked := k.horizons[r.Offset]; r.Value == nil && r.Offset < upTo && !marked {
-			k.horizons[r.Offset] = k.now.Add(k.keep)
+			k.horizons[r.Offset] = k.clock.now().Add(k.keep)
 		}
 	}
 	k.cleaned = upTo
@@ -158,11 +158,11 @@ func TestCompact(t *testing.T) {
 			k.checkTimes()
 			if round%3 == 2 && durable(c.Design) {
 				closeStore(t, k.store, k.log)
-				k.store = openStoreAt(t, fs, dir, &k.now)
+				k.store = openStoreAt(t, fs, dir, k.clock)
 				k.log = reopen(t, k.store, "t-0", c)
 				k.check(1 << 20)
 			}
-			k.now = k.now.Add(40 * time.Second)
+			k.clock.add(40 * time.Second)
 		}
 		if n := len(k.log.Segments()); n > 12 {
 			t.Errorf("what was compacted lies in %d segments", n)
@@ -171,9 +171,9 @@ func TestCompact(t *testing.T) {
 	})
 }
 
-func openStoreAt(t testing.TB, fs vfs.FS, dir string, now *time.Time) *engine.Store {
+func openStoreAt(t testing.TB, fs vfs.FS, dir string, at *clock) *engine.Store {
 	t.Helper()
-	s, err := engine.OpenStore(engine.StoreOptions{FS: fs, Dir: dir, NodeID: 1, Now: func() time.Time { return *now }})
+	s, err := engine.OpenStore(engine.StoreOptions{FS: fs, Dir: dir, NodeID: 1, Now: at.now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,11 +242,11 @@ func TestCompactWhen(t *testing.T) {
 				k.append(rng, 5, 10)
 			}
 			half := k.log.Marks().End
-			k.now = k.now.Add(test.wait)
+			k.clock.add(test.wait)
 			for range 100 {
 				k.append(rng, 5, 10)
 			}
-			k.now = k.now.Add(test.wait)
+			k.clock.add(test.wait)
 			before := k.log.Segments()
 			k.store.Compact()
 			left := map[string]int64{}
@@ -305,8 +305,16 @@ func TestCompactBesideReaders(t *testing.T) {
 
 // A log rests once it was compacted, and not before: nobody would look at it.
 func TestCompactBeforeRest(t *testing.T) {
-	k := newKeyed(t, vfs.NewMem(), "/data", compactConfig(engine.DefaultDesign), engine.StoreOptions{})
+	c := compactConfig(engine.DefaultDesign)
+	c.Compact = false
+	k := newKeyed(t, vfs.NewMem(), "/data", c, engine.StoreOptions{})
+	// Somebody asks for compaction, and no log wants it yet: nothing goes on behind the
+	// test.
 	k.store.StartCompacting()
+	c.Compact = true
+	if err := k.log.SetConfig(c); err != nil {
+		t.Fatal(err)
+	}
 	rng := rand.New(rand.NewPCG(6, 6))
 	for range 100 {
 		k.append(rng, 5, 10)
@@ -319,7 +327,7 @@ func TestCompactBeforeRest(t *testing.T) {
 	if _, ok := k.log.CloseIdle(); !ok {
 		t.Error("a log that was compacted does not rest")
 	}
-	k.log = reopen(t, k.store, "t-0", compactConfig(engine.DefaultDesign))
+	k.log = reopen(t, k.store, "t-0", c)
 	k.check(1 << 20)
 	closeStore(t, k.store, k.log)
 }

@@ -32,7 +32,7 @@ func newTransactions(t *testing.T, fs vfs.FS) *transactions {
 func (x *transactions) data(producer int64, keys ...string) {
 	var all []batch.Record
 	for _, k := range keys {
-		all = append(all, batch.Record{Timestamp: x.now.UnixMilli(), Key: []byte(k), Value: fmt.Appendf(nil, "of %d", producer)})
+		all = append(all, batch.Record{Timestamp: x.clock.now().UnixMilli(), Key: []byte(k), Value: fmt.Appendf(nil, "of %d", producer)})
 	}
 	s := batch.Of(all...)
 	s.ProducerID, s.ProducerEpoch, s.BaseSequence, s.Transactional = producer, x.epochs[producer], x.sequences[producer], true
@@ -42,7 +42,7 @@ func (x *transactions) data(producer int64, keys ...string) {
 
 // end adds a marker, and returns its offset.
 func (x *transactions) end(producer int64, how batch.ControlType) int64 {
-	s := batch.Of(batch.Marker(how, 0, x.now.UnixMilli()))
+	s := batch.Of(batch.Marker(how, 0, x.clock.now().UnixMilli()))
 	s.ProducerID, s.ProducerEpoch, s.Transactional, s.Control = producer, x.epochs[producer], true, true
 	s.BaseOffset, s.LeaderEpoch = x.log.Marks().End, 0
 	set, err := batch.Parse(s.Bytes())
@@ -70,14 +70,14 @@ func (x *transactions) bump(producer int64) {
 func (x *transactions) restart(fs vfs.FS) {
 	x.t.Helper()
 	c := x.log.Config()
-	x.store = openStoreAt(x.t, fs, "/data", &x.now)
+	x.store = openStoreAt(x.t, fs, "/data", x.clock)
 	x.log = reopen(x.t, x.store, "t-0", c)
 }
 
 // roll adds batches of no transaction until a new segment has begun.
 func (x *transactions) roll() {
 	for n := len(x.log.Segments()); len(x.log.Segments()) <= n; {
-		mustAppend(x.t, x.log, batch.Of(batch.Record{Timestamp: x.now.UnixMilli(), Key: []byte("filler"), Value: make([]byte, 100)}))
+		mustAppend(x.t, x.log, batch.Of(batch.Record{Timestamp: x.clock.now().UnixMilli(), Key: []byte("filler"), Value: make([]byte, 100)}))
 	}
 }
 
@@ -150,7 +150,7 @@ func TestCompactTransactions(t *testing.T) {
 	x.want("the first time", x.clean(), "a@0 commit(1)@4 abort(2)@5 b@6 commit(1)@7 ")
 	// The last batch of producer 2 is kept for its sequence, without its records.
 	// As long as it is there its marker stays.
-	x.now = x.now.Add(time.Hour)
+	x.clock.add(time.Hour)
 	x.roll()
 	x.want("an hour later", x.clean(), "a@0 commit(1)@4 abort(2)@5 b@6 commit(1)@7 ")
 	x.data(2, "d")
@@ -162,7 +162,7 @@ func TestCompactTransactions(t *testing.T) {
 	x.want("with nothing left of the first three", x.clean(), "commit(1)@4 abort(2)@5 commit(1)@7 "+tail)
 	x.roll()
 	x.want("markers get their time", x.clean(), "commit(1)@4 abort(2)@5 commit(1)@7 "+tail)
-	x.now = x.now.Add(time.Minute)
+	x.clock.add(time.Minute)
 	x.roll()
 	x.want("until it has passed", x.clean(), tail)
 	closeStore(t, x.store, x.log)
@@ -207,13 +207,13 @@ func TestCompactAbortedIndex(t *testing.T) {
 	if got := abortedIndex(t, mem); !slices.Equal(got, []int64{first, second}) {
 		t.Errorf("entries for the markers %d, want %d, %d", got, first, second)
 	}
-	x.now = x.now.Add(time.Hour)
+	x.clock.add(time.Hour)
 	x.roll()
 	x.clean() // sets the time of the first one
 	if got := abortedIndex(t, mem); !slices.Equal(got, []int64{second}) {
 		t.Errorf("entries for the markers %d, want %d", got, second)
 	}
-	x.now = x.now.Add(time.Hour)
+	x.clock.add(time.Hour)
 	x.roll()
 	// The last batch of producer 1 is there, without its record.
 	x.want("and then one", x.clean(), "abort(1)@3 ")

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/bobbin-log/bobbin/engine"
 	"github.com/bobbin-log/bobbin/index"
@@ -99,6 +101,20 @@ func closeStore(t testing.TB, s *engine.Store, logs ...*engine.Log) {
 		t.Errorf("close: %v", err)
 	}
 }
+
+// clock is what a store takes for the time. A test may set it while the store's
+// workers look at it.
+type clock struct{ ns atomic.Int64 } // Unix time
+
+func newClock(at time.Time) *clock {
+	c := new(clock)
+	c.set(at)
+	return c
+}
+
+func (c *clock) now() time.Time      { return time.Unix(0, c.ns.Load()) }
+func (c *clock) set(at time.Time)    { c.ns.Store(at.UnixNano()) }
+func (c *clock) add(d time.Duration) { c.ns.Add(int64(d)) }
 
 func create(t testing.TB, s *engine.Store, name string, c engine.Config) *engine.Log {
 	t.Helper()

@@ -284,10 +284,8 @@ func TestForeignDirectoryIsRefused(t *testing.T) {
 func TestRetention(t *testing.T) {
 	forEachDesign(t, func(t *testing.T, fs vfs.FS, dir string, c engine.Config) {
 		now := time.UnixMilli(1_000_000_000)
-		s, err := engine.OpenStore(engine.StoreOptions{FS: fs, Dir: dir, NodeID: 1, Now: func() time.Time { return now }})
-		if err != nil {
-			t.Fatal(err)
-		}
+		at := newClock(now)
+		s := openStoreAt(t, fs, dir, at)
 		c.RetentionBytes = 5000
 		l := create(t, s, "t-0", c)
 		for i := range 300 {
@@ -301,6 +299,7 @@ func TestRetention(t *testing.T) {
 		start := l.Marks().Start
 		readAll(t, l, start, 300, 1000)
 		now = now.Add(8 * 24 * time.Hour)
+		at.set(now)
 		s.Tick(now)
 		if m := l.Marks(); m.Start != 300 || m.End != 300 {
 			t.Errorf("after a week the log is %+v, want it empty at 300", m)

@@ -111,8 +111,8 @@ func TestUndecidedStays(t *testing.T) {
 	mustAppend(t, x.log, records(5, "before", 1))
 	x.data(1, "a") // 5
 	x.roll()
-	x.now = x.now.Add(1000 * time.Hour)
-	x.store.Tick(x.now)
+	x.clock.add(1000 * time.Hour)
+	x.store.Tick(x.clock.now())
 	x.undecided("after the producer's time", 5)
 	if err := x.log.Trim(7); err != nil {
 		t.Fatal(err)
@@ -205,7 +205,7 @@ func TestCompactKeepsEpochs(t *testing.T) {
 		x.roll()
 		x.clean()
 	}
-	x.now = x.now.Add(time.Hour)
+	x.clock.add(time.Hour)
 	x.roll()
 	x.want("an hour later", x.clean(), "a@2 commit(2)@3 ")
 	old := batch.Of(batch.Record{Timestamp: 1, Key: []byte("a")})
