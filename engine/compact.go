@@ -61,12 +61,12 @@ func newCleaner(o StoreOptions) *cleaner {
 // way, and waits for nothing. The owner calls it about as often as Kafka's
 // log.cleaner.backoff.ms says.
 func (s *Store) StartCompacting() {
-	any := s.anyCompacts()
+	compacts := s.anyCompacts()
 	c := s.cleaner
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.asked = true
-	if !any || c.mu.running || c.mu.stopped {
+	if !compacts || c.mu.running || c.mu.stopped {
 		return
 	}
 	c.mu.running = true

@@ -289,12 +289,12 @@ func extentOf(p *part) (extent, error) {
 // stay as it is, nothing is done.
 func (r *round) rewrite(group []*part) (err error) {
 	base := group[0].base
-	if err := r.l.removeSuffixed(base, suffixCleaned); err != nil {
+	if err := r.l.removeCleaned(base); err != nil {
 		return err
 	}
 	p, err := r.l.openCleaned(base, r.c)
 	if err != nil {
-		return errors.Join(err, r.l.removeSuffixed(base, suffixCleaned))
+		return errors.Join(err, r.l.removeCleaned(base))
 	}
 	defer p.release()
 	before := int64(0)
@@ -308,7 +308,7 @@ func (r *round) rewrite(group []*part) (err error) {
 	err = r.orOvertaken(err)
 	if err != nil || (!changed && len(group) == 1) {
 		r.before, r.after = r.before+before, r.after+before
-		return errors.Join(err, p.close(), r.l.removeSuffixed(base, suffixCleaned))
+		return errors.Join(err, p.close(), r.l.removeCleaned(base))
 	}
 	r.before, r.after = r.before+before, r.after+p.seg.Size()
 	return r.swap(p, group)

@@ -54,7 +54,7 @@ func (r *round) swap(p *part, group []*part) error {
 	l.cutting.Lock()
 	defer l.cutting.Unlock()
 	if err := r.stillThere(group); err != nil {
-		return errors.Join(err, p.close(), l.removeSuffixed(p.base, suffixCleaned))
+		return errors.Join(err, p.close(), l.removeCleaned(p.base))
 	}
 	last := group[len(group)-1]
 	var old []int64
@@ -183,14 +183,14 @@ func (l *Log) rename(from, to string) error {
 	return nil
 }
 
-// removeSuffixed removes a segment's files with a suffix behind their own.
-func (l *Log) removeSuffixed(base int64, suffix string) error {
+// removeCleaned removes the files of a new segment that does not come to be used.
+func (l *Log) removeCleaned(base int64) error {
 	if !l.config.Load().design.segment.Durable {
 		return nil
 	}
 	var err error
 	for _, s := range partSuffixes() {
-		err = errors.Join(err, l.remove(fileName(l.dir, base, s+suffix)))
+		err = errors.Join(err, l.remove(fileName(l.dir, base, s+suffixCleaned)))
 	}
 	return err
 }

@@ -239,7 +239,7 @@ func (l *Log) restart(to int64) error {
 		return err
 	}
 	if p.base != to {
-		if p, _, err = openPart(l, to, true, false); err != nil {
+		if p, _, err = openPart(l, to, true); err != nil {
 			return err
 		}
 		defer p.release()

@@ -267,7 +267,7 @@ func (j *journal) drop(f *journalFile) error {
 	return errors.Join(f.close(), j.store.fs.Remove(j.fileName(f.seq)), j.store.fs.SyncDir(j.dir))
 }
 
-// fillZeros writes zeros from from to to, and syncs them.
+// fillZeros writes zeros to the bytes [from, to), and syncs them.
 func fillZeros(f vfs.File, from, to int64) error {
 	zeros := make([]byte, min(to-from, 1<<20))
 	for from < to {

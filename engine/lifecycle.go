@@ -11,7 +11,7 @@ func (l *Log) create(o LogOptions) error {
 	if err := writeTopicID(l.fs, l.dir, o.TopicID); err != nil {
 		return err
 	}
-	p, _, err := openPart(l, o.First, true, false)
+	p, _, err := openPart(l, o.First, true)
 	if err != nil {
 		return errors.Join(err, l.removeFiles(o.First))
 	}

@@ -492,13 +492,13 @@ func (l *Log) roll(base int64, c *logConfig) (*part, error) {
 		return nil, err
 	}
 	defer old.release()
-	p, _, err := openPart(l, base, true, false)
+	p, _, err := openPart(l, base, true)
 	if errors.Is(err, fs.ErrExist) {
 		// Left by a roll that failed half-way: no part of the view has this base.
 		if err := l.removeFiles(base); err != nil {
 			return nil, l.fail(fmt.Errorf("roll at offset %d: %w", base, err))
 		}
-		p, _, err = openPart(l, base, true, false)
+		p, _, err = openPart(l, base, true)
 	}
 	if errors.Is(err, vfs.ErrNoSpace) {
 		_ = l.removeFiles(base) // what stays is dealt with by the next try

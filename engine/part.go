@@ -116,11 +116,11 @@ func (o *partOptions) patiently(open func() error) error {
 	return err
 }
 
-// openPart opens or creates the part at base, and returns it acquired. An index
+// openPart opens or creates the part at base, to be appended to, and returns it acquired. An index
 // that cannot be right is emptied, and reported, so that the caller rebuilds it.
-func openPart(l *Log, base int64, create, sealed bool) (p *part, rebuild bool, err error) {
-	p = newPart(l, base, sealed)
-	p.media, rebuild, err = openMedia(l.partOptions(l.config.Load()), base, mediaOptions{create: create, sealed: sealed, size: -1})
+func openPart(l *Log, base int64, create bool) (p *part, rebuild bool, err error) {
+	p = newPart(l, base, false)
+	p.media, rebuild, err = openMedia(l.partOptions(l.config.Load()), base, mediaOptions{create: create, size: -1})
 	if err != nil {
 		return nil, false, err
 	}

@@ -297,7 +297,7 @@ func (l *Log) reopen(base, next int64, sealed bool, r *recovery) (p *part, whole
 		p.next, p.synced = next, true
 		return p, true, l.restoreDamage(p, r)
 	}
-	p, rebuild, err := openPart(l, base, false, false)
+	p, rebuild, err := openPart(l, base, false)
 	if err != nil {
 		return nil, false, err
 	}

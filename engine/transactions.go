@@ -30,9 +30,9 @@ import (
 // segment where it is damaged, or where a crash may have taken entries that the
 // log's end has markers for.
 //
-// No release of this broker writes transactions yet: those that there are are
-// Apache Kafka's, in directories that it has left. One that was open then stays
-// so, until Kafka is started on the directory and its coordinator ends it.
+// No release of this broker writes transactions yet: what there is comes from
+// Apache Kafka, in directories that it has left. A transaction that was open then
+// stays so, until Kafka is started on the directory and its coordinator ends it.
 
 // noTransaction is the first offset of a transaction that is not there.
 const noTransaction int64 = -1

@@ -65,7 +65,7 @@ func (m *Image) apply(value []byte) error {
 			m.pending = append(m.pending, value)
 			return nil
 		}
-		m.change(kind, version, &d)
+		m.change(kind, &d)
 	}
 	if d.err != nil {
 		return fmt.Errorf("a record of kind %d, version %d: %w", kind, version, d.err)
@@ -73,7 +73,7 @@ func (m *Image) apply(value []byte) error {
 	return nil
 }
 
-func (m *Image) change(kind, version uint64, d *decoder) {
+func (m *Image) change(kind uint64, d *decoder) {
 	switch kind {
 	case kindTopic:
 		name, id := d.str(), d.id()
