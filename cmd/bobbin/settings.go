@@ -162,7 +162,7 @@ func (s *settings) check() error {
 		} else if k, ok := topicKey(key); ok {
 			var wrong *engine.KeyError
 			if err = k.Check(v.value); errors.As(err, &wrong) {
-				err = fmt.Errorf("%q %s", v.value, wrong.Why) // without the topic's name for the key
+				err = fmt.Errorf("%q: %s", v.value, wrong.Why) // without the topic's name for the key
 			}
 		}
 		if err != nil {
