@@ -1,6 +1,8 @@
 package protocol
 
 import (
+	"path/filepath"
+
 	"github.com/bobbin-log/bobbin/protocol/wire"
 	"github.com/bobbin-log/bobbin/replication"
 )
@@ -10,14 +12,18 @@ import (
 //	2  flexible; 3 an error of the whole; 4 the disk's size and free bytes
 //	5  cordoned directories, of which there are none here
 //
-// A broker has one directory. Null topics stand for all of them; partitions that
-// aren't there are left out.
+// A broker has one directory, named by its absolute path: a client knows nothing
+// of where the broker was started. Null topics stand for all of them; partitions
+// that aren't there are left out.
 
 func (s *Server) describeLogDirs(_ *request, q *wire.DescribeLogDirsRequest) *wire.DescribeLogDirsResponse {
 	a := new(wire.DescribeLogDirsResponse)
 	a.Default()
 	dir := wire.Append(&a.Results)
 	dir.LogDir = s.node.Dir()
+	if abs, err := filepath.Abs(dir.LogDir); err == nil {
+		dir.LogDir = abs
+	}
 	dir.TotalBytes, dir.UsableBytes = -1, -1
 	if u, err := s.node.Usage(); err == nil {
 		dir.TotalBytes, dir.UsableBytes = int64(u.Size), int64(u.Free)

@@ -2,6 +2,7 @@ package protocol_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -251,5 +252,14 @@ func TestDescribeLogDirs(t *testing.T) {
 				t.Errorf("v%d: %+v", version, a.Dirs[0])
 			}
 		}
+	}
+}
+
+// Kafka's tools show the directory to people who are elsewhere.
+func TestLogDirIsAbsolute(t *testing.T) {
+	c := dial(t, brokertest.Start(t, brokertest.InMemory())) // whose directory is called "data"
+	a := ask[*kmsg.DescribeLogDirsResponse](c, kmsg.NewPtrDescribeLogDirsRequest(), 4)
+	if dir := a.Dirs[0].Dir; !filepath.IsAbs(dir) || filepath.Base(dir) != "data" {
+		t.Errorf("the log directory is %q", dir)
 	}
 }
