@@ -4,6 +4,15 @@
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 broker_pid=
 
+# usage "$@" prints the comment that a script opens with, and ends it, if it is asked for by -h or --help.
+usage() {
+	case ${1:-} in -h | --help)
+		awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"
+		exit 0
+		;;
+	esac
+}
+
 # free_port prints a TCP port of 127.0.0.1 that nobody listens on, below those that the system hands to outgoing
 # connections: one of these could take it while a broker is down for a moment.
 free_port() {

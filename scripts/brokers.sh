@@ -23,6 +23,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/broker.sh"
 # shellcheck source=scripts/kafka.sh
 . "$here/kafka.sh"
+usage "$@"
 if [ -z "${RAWLOAD_DIR:-}" ] || [ -z "${FLOOR_DIR:-}" ]; then
 	echo "set RAWLOAD_DIR and FLOOR_DIR to the folders of the rawload and floor programs, which are not part of this repository" >&2
 	exit 2

@@ -6,12 +6,14 @@
 #
 # RAWLOAD_DIR is the yardstick of speed.sh. CONNECTIONS (16) produce BATCH (16384) bytes with bobbin.sync=SYNC (always)
 # for SECONDS_EACH (4); COLD_MB (3000) are there to be read, and evicted before each turn. TURNS (5).
-# Prints medians, what the broker read from the disk, and the medians of the turns' ratios to the producers alone: throughput kept, and p99 stretched.
+# Prints medians, what the broker read from the disk, and the medians of the turns' ratios to the producers alone:
+# throughput kept, and p99 stretched.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/broker.sh
 . "$here/broker.sh"
+usage "$@"
 if [ -z "${RAWLOAD_DIR:-}" ]; then
 	echo "set RAWLOAD_DIR to the folder of the rawload program, which is not part of this repository" >&2
 	exit 2

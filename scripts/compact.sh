@@ -13,6 +13,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/broker.sh"
 # shellcheck source=scripts/judge.sh
 . "$here/judge.sh"
+usage "$@"
 
 if [ -z "${KAFKA:-}" ]; then
 	echo "set KAFKA to the address of an Apache Kafka broker" >&2

@@ -11,7 +11,11 @@
 # DESIGN (all)                     crash only the designs whose names begin so
 # The exit code is 1 at the first failure.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=scripts/broker.sh
+. "$here/broker.sh"
+usage "$@"
+cd "$repo"
 
 tests='(Crash|PowerLoss|Holes|KafkaSwaps)'
 [ -z "${DESIGN:-}" ] || tests+="/^design=${DESIGN//+/[+]}"

@@ -28,6 +28,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/judge.sh"
 # shellcheck source=scripts/kafka.sh
 . "$here/kafka.sh"
+usage "$@"
 
 lines=${LINES:-}
 kills=${KILLS:-20}
@@ -44,6 +45,7 @@ finish() {
 	local status=$?
 	[ -z "$broker_pid" ] || end_process KILL "$broker_pid" || true
 	[ -z "$kafka_pid" ] || end_process KILL "$kafka_pid" || true
+	# shellcheck disable=SC2046 # one word for each process
 	kill $(jobs -p) 2>/dev/null || true # a producer would try again for long
 	if [ $status -eq 0 ]; then rm -rf "$work"; else echo "data and logs are kept in $work" >&2; fi
 }

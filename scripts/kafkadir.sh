@@ -20,6 +20,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/broker.sh"
 # shellcheck source=scripts/judge.sh
 . "$here/judge.sh"
+usage "$@"
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/bobbin-kafkadir.XXXXXX")
 failed=0
@@ -71,8 +72,8 @@ stop_kafka() {
 
 # quiet WHAT waits until a broker's cleaner has no more to do: two looks at what it serves are the same.
 quiet() {
-	local at="$work/served-$1" port=$2 i
-	for i in $(seq 20); do
+	local at="$work/served-$1" port=$2
+	for _ in $(seq 20); do
 		rm -rf "$at.new"
 		"$work/kafkadir" serve "127.0.0.1:$port" "$at.new"
 		if [ -d "$at" ] && diff -rq "$at" "$at.new" >/dev/null; then return; fi

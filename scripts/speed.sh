@@ -16,6 +16,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/broker.sh
 . "$here/broker.sh"
+usage "$@"
 if [ -z "${RAWLOAD_DIR:-}" ] || [ -z "${FLOOR_DIR:-}" ]; then
 	echo "set RAWLOAD_DIR and FLOOR_DIR to the folders of the rawload and floor programs, which are not part of this repository" >&2
 	exit 2

@@ -11,6 +11,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/broker.sh
 . "$here/broker.sh"
+usage "$@"
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/bobbin-suites.XXXXXX")
 
