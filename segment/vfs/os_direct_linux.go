@@ -16,7 +16,7 @@ type osDirect struct {
 }
 
 // osDirectOf opens f's file by way of its descriptor: another file may have the
-// name by now.
+// name by now. Where there is no memory for a ring it is written to by calls.
 func osDirectOf(of *osFile, via Via) (DirectFile, error) {
 	f, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", of.file.Fd()), os.O_WRONLY|unix.O_DIRECT, 0)
 	runtime.KeepAlive(of.file)
@@ -33,6 +33,12 @@ func osDirectOf(of *osFile, via Via) (DirectFile, error) {
 		return &d, nil
 	}
 	r, err := newRing()
+	if errors.Is(err, unix.ENOMEM) {
+		// RLIMIT_MEMLOCK leaves no room, perhaps for the moment only: the kernel
+		// gives back the memory of a ring some time after it was closed. No log has
+		// to fail for that.
+		return &d, nil
+	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
