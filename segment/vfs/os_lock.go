@@ -53,4 +53,9 @@ type osLockFile struct {
 	name string
 }
 
-func (l *osLockFile) Close() error { return opError(OpUnlock, l.name, l.file.Close()) }
+// Close unlocks by name. Closing alone would leave the lock to a process that is
+// being forked meanwhile, until it runs another program.
+func (l *osLockFile) Close() error {
+	_ = unix.Flock(int(l.file.Fd()), unix.LOCK_UN) // closing does it, too
+	return opError(OpUnlock, l.name, l.file.Close())
+}
