@@ -10,4 +10,5 @@ func mountMemory(dir string, bytes int) error {
 	return unix.Mount("none", dir, "tmpfs", 0, fmt.Sprintf("size=%d", bytes))
 }
 
-func unmount(dir string) error { return unix.Unmount(dir, 0) }
+// unmount does not mind who looks at the file system at the moment.
+func unmount(dir string) error { return unix.Unmount(dir, unix.MNT_DETACH) }
