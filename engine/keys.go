@@ -36,6 +36,9 @@ type Key struct {
 	Type    KeyType
 	Default string
 	Doc     string
+	// ReadOnly keys have the broker's default that it was started with, and no other
+	// while it runs.
+	ReadOnly bool
 	// Ignored keys are accepted and shown, and have no effect in this release.
 	Ignored bool
 	// set checks a value and puts it into the Config; get shows it again.
@@ -68,6 +71,28 @@ func FindKey(name string) (Key, bool) {
 		return Key{}, false
 	}
 	return Keys[i], true
+}
+
+// FindBrokerKey looks a topic key up by the broker's key that sets its default.
+func FindBrokerKey(name string) (Key, bool) {
+	i := slices.IndexFunc(Keys, func(k Key) bool { return k.Broker == name && name != "" })
+	if i < 0 {
+		return Key{}, false
+	}
+	return Keys[i], true
+}
+
+// TopicDefaults are those of the settings of a running broker that are defaults of
+// topics, by the topics' keys: of {message.max.bytes 9, max.connections 5} it is
+// {max.message.bytes 9}.
+func TopicDefaults(broker map[string]string) map[string]string {
+	defaults := map[string]string{}
+	for name, value := range broker {
+		if k, ok := FindBrokerKey(name); ok && !k.ReadOnly {
+			defaults[k.Name] = value
+		}
+	}
+	return defaults
 }
 
 // With returns c with the settings, by topic key, in force. Its error is a
@@ -408,10 +433,10 @@ func setGzipLevel(c *Config, s string) error {
 // Keys lists the keys of a topic's configuration, sorted by name: Kafka's own,
 // and those of Bobbin's.
 var Keys = sorted(
-	Key{Name: "bobbin.design", Broker: "bobbin.design", Type: String, Default: DefaultDesign.String(), set: setDesign, get: func(c Config) string { return c.Design.String() },
+	Key{Name: "bobbin.design", Broker: "bobbin.design", ReadOnly: true, Type: String, Default: DefaultDesign.String(), set: setDesign, get: func(c Config) string { return c.Design.String() },
 		Doc: "How the log is laid out and kept: " + designForm + ". What is left out at the end, or is called default, is the broker's; segment and index are fixed when a topic is made."},
 	shareKey(Key{Name: "bobbin.retention.disk.share", Broker: "bobbin.retention.disk.share", Default: "0.85", Doc: "With retention disk: the oldest segments go while more than this part of the file system is in use, by whatever."}, func(c *Config) *float64 { return &c.DiskShare }),
-	Key{Name: "bobbin.sync", Broker: "bobbin.sync", Type: String, Default: DefaultDesign.Sync, set: setSync, get: func(c Config) string { return c.Design.Sync },
+	Key{Name: "bobbin.sync", Broker: "bobbin.sync", ReadOnly: true, Type: String, Default: DefaultDesign.Sync, set: setSync, get: func(c Config) string { return c.Design.Sync },
 		Doc: "When appends are made durable, and so what an acknowledgement means: " + strings.Join(namesOf(SyncPolicies, syncName), ", ") + "."},
 	sizeKey(Key{Name: "bobbin.sync.bytes", Broker: "bobbin.sync.bytes", Type: Long, Default: "1048576", Doc: "With bobbin.sync=bytes: a partition is synced when so many bytes have gathered."}, 1, func(c *Config) *int64 { return &c.SyncBytes }),
 	microsKey(Key{Name: "bobbin.sync.linger.us", Broker: "bobbin.sync.linger.us", Default: "1000", Doc: "With bobbin.sync=linger: a sync waits at most this long for others to share it, and never longer than a sync takes."}, 0, func(c *Config) *time.Duration { return &c.SyncLinger }),

@@ -1,16 +1,14 @@
 package protocol
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/bobbin-log/bobbin/protocol/wire"
 	"github.com/bobbin-log/bobbin/replication"
 )
 
-// AlterConfigs, versions 0 to 2 (2 is flexible): the configuration that a topic
-// is to have, in place of all that was set before. Clients that can use
+// AlterConfigs, versions 0 to 2 (2 is flexible): the configuration that a topic or
+// a broker is to have, in place of all that was set before. Clients that can use
 // IncrementalAlterConfigs.
 
 func (s *Server) alterConfigs(r *request, q *wire.AlterConfigsRequest) *wire.AlterConfigsResponse {
@@ -41,48 +39,67 @@ type alteration struct {
 }
 
 // alter changes resources, each as a whole or not at all, and returns an error
-// or nil for each.
+// or nil for each: first those of topics, in one command, then those of brokers.
 func (s *Server) alter(r *request, resources []alteration, validateOnly bool) []error {
 	errs := make([]error, len(resources))
-	var changes []replication.ConfigChange
-	var of []int // resources by changes
+	var topics []replication.ConfigChange
+	var brokers []replication.BrokerConfigChange
+	var ofTopics, ofBrokers []int // resources by changes
 	for i, res := range resources {
 		switch res.kind {
 		case resourceTopic:
-			changes = append(changes, replication.ConfigChange{Topic: res.name, Replace: res.replace, Ops: res.ops})
-			of = append(of, i)
+			topics = append(topics, replication.ConfigChange{Topic: res.name, Replace: res.replace, Ops: res.ops})
+			ofTopics = append(ofTopics, i)
 		case resourceBroker:
-			errs[i] = s.alterBroker(&res)
+			broker, err := s.brokerNamed(res.name)
+			if err == nil {
+				err = s.checkUpdateModes(&res)
+			}
+			if errs[i] = err; err == nil {
+				brokers = append(brokers, replication.BrokerConfigChange{Broker: broker, Replace: res.replace, Ops: res.ops})
+				ofBrokers = append(ofBrokers, i)
+			}
 		default:
 			errs[i] = badRequest("Unsupported resource type: %d", res.kind)
 		}
 	}
-	if len(changes) == 0 {
-		return errs
+	if len(topics) > 0 {
+		results, err := s.node.AlterConfigs(r.ctx, topics, validateOnly)
+		for i, of := range ofTopics {
+			if errs[of] = err; err == nil {
+				errs[of] = results[i].Err
+			}
+		}
 	}
-	results, err := s.node.AlterConfigs(r.ctx, changes, validateOnly)
-	for i := range changes {
-		if errs[of[i]] = err; err == nil {
-			errs[of[i]] = results[i].Err
+	if len(brokers) > 0 {
+		results, err := s.node.AlterBrokerConfigs(r.ctx, brokers, validateOnly)
+		for i, of := range ofBrokers {
+			if errs[of] = err; err == nil {
+				errs[of] = results[i]
+			}
 		}
 	}
 	return errs
 }
 
-// alterBroker refuses: a broker has its configuration from where it is started.
-func (s *Server) alterBroker(res *alteration) error {
-	if res.name != "" {
-		if err := s.checkBrokerName(res.name); err != nil {
-			return err
+// checkUpdateModes refuses keys of brokers that cannot be changed while they run, or
+// not for all of them. What cannot have been set can be deleted, as in Kafka.
+func (s *Server) checkUpdateModes(res *alteration) error {
+	var fixed, single []string
+	for _, o := range res.ops {
+		switch mode, known := s.updateMode(o.Name); {
+		case !known || o.Op == replication.OpDelete:
+		case mode == ReadOnly:
+			fixed = append(fixed, o.Name)
+		case mode == PerBroker && res.name == "":
+			single = append(single, o.Name)
 		}
 	}
-	if len(res.ops) == 0 {
-		return nil
+	if fixed != nil {
+		return badRequest("Cannot update these configs dynamically: [%s]", strings.Join(fixed, ", "))
 	}
-	var names []string
-	for _, o := range res.ops {
-		names = append(names, o.Name)
+	if single != nil {
+		return badRequest("Cannot update these configs at default cluster level, broker id must be specified: [%s]", strings.Join(single, ", "))
 	}
-	slices.Sort(names)
-	return badRequest("Cannot update these configs dynamically: %s", fmt.Sprintf("[%s]", strings.Join(names, ", ")))
+	return nil
 }

@@ -45,7 +45,7 @@ func TestDescribeConfigs(t *testing.T) {
 	}{
 		{"retention.ms", "1000", 1, 5, []string{"retention.ms=1000 1"}},
 		{"segment.ms", "604800000", 5, 5, nil},
-		{"segment.jitter.ms", "7000", 4, 5, []string{"log.roll.jitter.ms=7000 4"}},
+		{"segment.jitter.ms", "7000", 4, 5, []string{"log.roll.jitter.ms=7000 4", "log.roll.jitter.hours=0 5"}},
 		{"leader.replication.throttled.replicas", "", 5, 7, nil},
 		{"retention.bytes", "5368709120", 4, 5, []string{"log.retention.bytes=5368709120 4", "log.retention.bytes=-1 5"}},
 		{"cleanup.policy", "delete,compact", 1, 7, []string{"cleanup.policy=delete,compact 1", "log.cleanup.policy=delete 5"}},
@@ -91,8 +91,8 @@ func TestDescribeConfigsOthers(t *testing.T) {
 			t.Errorf("%d %q: code %d, %d configs", k.kind, k.name, r.ErrorCode, len(r.Configs))
 		}
 		for _, config := range r.Configs {
-			if !config.ReadOnly {
-				t.Errorf("%s of the broker can be changed", config.Name)
+			if key, ok := engine.FindBrokerKey(config.Name); config.ReadOnly != (!ok || key.ReadOnly) {
+				t.Errorf("%s of the broker is read-only: %v", config.Name, config.ReadOnly)
 			}
 		}
 	}

@@ -15,9 +15,9 @@ import (
 //	3  types and documentation
 //	4  flexible
 //
-// A topic shows all keys that a topic has; a broker its own configuration, which
-// is read-only, and the defaults of topics. The configuration of a broker that
-// has no name is what all brokers were set to at run time: nothing.
+// A topic shows all keys that a topic has; a broker its own configuration, and
+// the defaults of topics. The configuration of a broker that has no name is what all
+// brokers were set to while they run.
 
 // Kinds of resources that have a configuration.
 const (
@@ -62,27 +62,32 @@ func (s *Server) configOf(kind int8, name string) ([]configEntry, error) {
 		}
 		return s.topicEntries(t.Configs), nil
 	case resourceBroker:
-		if name == "" {
-			return nil, nil
-		}
-		if err := s.checkBrokerName(name); err != nil {
+		broker, err := s.brokerNamed(name)
+		switch {
+		case err != nil:
 			return nil, err
+		case broker == replication.AllBrokers:
+			return s.sharedEntries(), nil
 		}
 		return s.brokerEntries(), nil
 	}
 	return nil, badRequest("Unsupported resource type: %d", kind)
 }
 
-// checkBrokerName holds a resource's name to this broker's id.
-func (s *Server) checkBrokerName(name string) error {
+// brokerNamed is the broker that a resource's name stands for: this one, or all of
+// them where it is empty. Others are asked themselves.
+func (s *Server) brokerNamed(name string) (int32, error) {
+	if name == "" {
+		return replication.AllBrokers, nil
+	}
 	id, err := strconv.ParseInt(name, 10, 32)
 	switch {
 	case err != nil:
-		return badRequest("Node id must be an integer, but it is: %s", name)
+		return 0, badRequest("Node id must be an integer, but it is: %s", name)
 	case int32(id) != s.node.ID():
-		return badRequest("Unexpected broker id, expected %d, but received %d", s.node.ID(), id)
+		return 0, badRequest("Unexpected broker id, expected %d, but received %d", s.node.ID(), id)
 	}
-	return nil
+	return s.node.ID(), nil
 }
 
 func badRequest(format string, args ...any) error {

@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
-	"github.com/bobbin-log/bobbin/engine"
 	"github.com/bobbin-log/bobbin/replication"
 )
 
@@ -29,12 +28,12 @@ type Options struct {
 	// AutoCreateTopics lets Metadata requests create topics
 	// (auto.create.topics.enable).
 	AutoCreateTopics bool
-	// Defaults are the topics' configuration where they have none of their own,
-	// as the Node has them; the zero Config stands for engine.DefaultConfig.
-	Defaults engine.Config
-	// BrokerConfigs are what DescribeConfigs shows of the broker, beside what
-	// follows from Defaults.
+	// BrokerConfigs are what DescribeConfigs shows of the broker, beside the
+	// defaults of topics, which the Node has.
 	BrokerConfigs []BrokerConfig
+	// UpdateModes say how keys of the broker's can be changed, beside those that set
+	// the defaults of topics. What they don't say is taken for the key of a plug-in.
+	UpdateModes map[string]UpdateMode
 	// Logger gets one line for each connection that broke a rule; nil: none.
 	Logger *slog.Logger
 }
@@ -45,9 +44,9 @@ type Server struct {
 	limits     Limits
 	logger     *slog.Logger
 	autoCreate bool
-	defaults   engine.Config
 
 	brokerConfigs []BrokerConfig
+	updateModes   map[string]UpdateMode
 	apis          apiTable
 	buffers       *buffers
 	heavy         *semaphore.Weighted // see heavyBytes
@@ -86,17 +85,14 @@ func New(o Options) *Server {
 		limits:     l,
 		logger:     o.Logger,
 		autoCreate: o.AutoCreateTopics,
-		defaults:   o.Defaults,
 
 		brokerConfigs: o.BrokerConfigs,
+		updateModes:   o.UpdateModes,
 		apis:          newAPITable(),
 		buffers:       newBuffers(l.InFlightBytes),
 		heavy:         semaphore.NewWeighted(heavyBytes),
 		sessions:      newSessionCache(l.FetchSessions),
 		drain:         make(chan struct{}),
-	}
-	if s.defaults == (engine.Config{}) {
-		s.defaults = engine.DefaultConfig()
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)

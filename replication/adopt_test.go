@@ -60,7 +60,7 @@ func TestAdoptKafka(t *testing.T) {
 			}
 		}
 	}
-	if got := n.Defaults().SegmentBytes; n.topicConfig(n.Image().TopicByName("codec-none")).SegmentBytes == got {
+	if got := n.Defaults().SegmentBytes; n.topicConfig(n.Image().TopicByName("codec-none"), n.Defaults()).SegmentBytes == got {
 		t.Error("the configs of a topic are not in force")
 	}
 	if id, err := n.NextProducerID(t.Context()); err != nil || id < m.NextProducerID {

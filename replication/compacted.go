@@ -18,7 +18,7 @@ import (
 // directory without metadata is [fs.ErrNotExist].
 //
 // Our metadata are read as a node reads them, by one that begins on a copy in
-// memory. The broker's own defaults are not in them.
+// memory. What the broker was started with is not in them.
 func CompactedTopics(ctx context.Context, fsys vfs.FS, dir string, node int32) (map[string]bool, error) {
 	compacted := map[string]bool{}
 	mem, err := metadataCopy(fsys, dir)
@@ -40,7 +40,7 @@ func CompactedTopics(ctx context.Context, fsys vfs.FS, dir string, node int32) (
 		return nil, fmt.Errorf("metadata of %s: %w", dir, err)
 	}
 	for t := range n.Image().Topics() {
-		compacted[t.Name] = n.topicConfig(t).Compact
+		compacted[t.Name] = n.topicConfig(t, n.table.Load().defaults).Compact
 	}
 	return compacted, n.Close()
 }

@@ -31,6 +31,8 @@ type (
 	PartitionsSpec = controller.PartitionsSpec
 	// ConfigChange asks for other configs of a topic.
 	ConfigChange = controller.ConfigChange
+	// BrokerConfigChange asks for other configs of a broker.
+	BrokerConfigChange = controller.BrokerConfigChange
 	// ConfigOp changes one config.
 	ConfigOp = controller.ConfigOp
 	// Op is what a ConfigOp does.
@@ -42,6 +44,17 @@ type (
 	// Pending is an append that may not be acknowledged yet.
 	Pending = quorum.Pending
 )
+
+// What a ConfigOp may do; see package controller.
+const (
+	OpSet      = controller.OpSet
+	OpDelete   = controller.OpDelete
+	OpAppend   = controller.OpAppend
+	OpSubtract = controller.OpSubtract
+)
+
+// AllBrokers stands for the id of every broker, where it has configs.
+const AllBrokers = controller.AllBrokers
 
 // What a producer may wait for; see package quorum.
 const (

@@ -39,8 +39,8 @@ type Options struct {
 	// Listeners are the addresses that clients are told. They are part of the
 	// metadata; see also [Node.SetListeners].
 	Listeners []Endpoint
-	// Defaults are the topics' configuration where they have none of their own.
-	// The zero Config stands for engine.DefaultConfig.
+	// Defaults are the topics' configuration where nothing else is set, for them or
+	// for brokers while they run. The zero Config stands for engine.DefaultConfig.
 	Defaults engine.Config
 	// NumPartitions and DefaultReplication are for topics that ask for the
 	// default; 0: 1.
@@ -217,6 +217,7 @@ func (n *Node) openMetadata(ctx context.Context) error {
 	n.controller = controller.New(controller.Options{
 		ControllerID: n.o.NodeID, Partitions: n.o.NumPartitions, Replication: n.o.DefaultReplication,
 		CheckConfigs: n.checkConfigs, ListConfig: n.listConfig,
+		CheckBrokerConfigs: n.checkBrokerConfigs, ListBrokerConfig: listBrokerConfig,
 	})
 	options := engine.LogOptions{Config: metadataConfig(), TopicID: [16]byte{15: 1}, First: 1}
 	l, err := n.store.Open(metadataLog, options)

@@ -142,6 +142,15 @@ func (p *Partition) warm() (*opened, error) {
 	return o, nil
 }
 
+// reconfigure puts another configuration in force: in an open log now, and for a
+// cold one at the next round of housekeeping, since what was due was so by the old.
+func (p *Partition) reconfigure(c *engine.Config) {
+	if was := p.config.Swap(c); *was != *c && p.disk.Load() == ours {
+		p.due.Store(0)
+	}
+	p.configure()
+}
+
 // configure brings the log in line with the configuration, which may have changed
 // while it was being opened.
 func (p *Partition) configure() {

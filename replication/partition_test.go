@@ -101,7 +101,7 @@ func TestSetListeners(t *testing.T) {
 // topic's data away, and what can be in force is.
 func TestConfigsOfOtherReleases(t *testing.T) {
 	n := openNode(t, vfs.NewMem())
-	c := n.topicConfig(&Topic{Name: "t", Configs: map[string]string{"retention.ms": "5", "of.the.future": "1"}})
+	c := n.topicConfig(&Topic{Name: "t", Configs: map[string]string{"retention.ms": "5", "of.the.future": "1"}}, n.Defaults())
 	if c.RetentionAge != 5*time.Millisecond {
 		t.Errorf("records are kept for %v", c.RetentionAge)
 	}

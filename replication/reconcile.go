@@ -121,6 +121,10 @@ func (n *Node) reconcile(found *leftBehind) {
 	if old.image == image {
 		return
 	}
+	defaults, err := n.defaults(image)
+	if defaults != old.defaults {
+		n.sayBrokerConfigs(image, err)
+	}
 	var gone []*hosted
 	var changed []*Topic
 	for was, is := range image.ChangedSince(old.image) {
@@ -130,7 +134,7 @@ func (n *Node) reconcile(found *leftBehind) {
 			gone = append(gone, h)
 		}
 	}
-	next := old.edit(image)
+	next := old.edit(image, defaults)
 	for _, h := range gone {
 		next.remove(h)
 	}
@@ -146,17 +150,30 @@ func (n *Node) reconcile(found *leftBehind) {
 			n.log.Warn("high watermarks not written", "err", err)
 		}
 	}
-	next = next.edit(image)
+	next = next.edit(image, defaults)
+	if defaults != old.defaults {
+		for h := range next.byID.All() {
+			n.configure(h, defaults)
+		}
+	}
 	for _, t := range changed {
-		next.put(n.host(old.withID(t.ID), t, found))
+		next.put(n.host(old.withID(t.ID), t, defaults, found))
 	}
 	n.table.Store(next)
 }
 
+// configure puts a topic's configuration in force where the broker's has changed.
+func (n *Node) configure(h *hosted, defaults engine.Config) {
+	config := n.topicConfig(h.topic, defaults)
+	for _, p := range h.partitions {
+		p.reconfigure(&config)
+	}
+}
+
 // host makes the entry of a new or changed topic. All of its new partitions are cold.
-func (n *Node) host(old *hosted, t *Topic, found *leftBehind) *hosted {
+func (n *Node) host(old *hosted, t *Topic, defaults engine.Config, found *leftBehind) *hosted {
 	h := &hosted{topic: t, partitions: make([]*Partition, len(t.Partitions))}
-	config := n.topicConfig(t)
+	config := n.topicConfig(t, defaults)
 	have := 0
 	if old != nil {
 		have = copy(h.partitions, old.partitions)
@@ -165,8 +182,7 @@ func (n *Node) host(old *hosted, t *Topic, found *leftBehind) *hosted {
 		if i < have {
 			p := h.partitions[i]
 			p.epoch.Store(t.Partitions[i].Epoch)
-			p.config.Store(&config)
-			p.configure()
+			p.reconfigure(&config)
 			continue
 		}
 		p := newPartition(n, t, int32(i), &config)
@@ -315,61 +331,4 @@ func (n *Node) identified() map[string]bool {
 		}
 	}
 	return known
-}
-
-// topicConfig is a topic's effective configuration. Configs that this release
-// refuses are left out with a warning: the data must be reachable.
-func (n *Node) topicConfig(t *Topic) engine.Config {
-	c, err := n.o.Defaults.With(t.Configs)
-	if err == nil {
-		return c
-	}
-	c = n.o.Defaults
-	for k, v := range t.Configs {
-		next, err := c.With(map[string]string{k: v})
-		if err != nil {
-			n.log.Warn("a topic's config is not in force", "topic", t.Name, "err", err)
-			continue
-		}
-		c = next
-	}
-	return c
-}
-
-// TopicConfig is the effective configuration of a topic with these configs set.
-func (n *Node) TopicConfig(configs map[string]string) (engine.Config, error) {
-	return n.o.Defaults.With(configs)
-}
-
-// Defaults are the topics' configuration where they have none of their own.
-func (n *Node) Defaults() engine.Config { return n.o.Defaults }
-
-// checkConfigs says why a topic cannot have the configs, or cannot get them in
-// place of those that it has; these are nil for a new topic.
-func (n *Node) checkConfigs(before, configs map[string]string) error {
-	next, err := n.o.Defaults.With(configs)
-	if err != nil || before == nil {
-		return err
-	}
-	was, err := n.o.Defaults.With(before)
-	if err != nil {
-		return nil // of another release: whatever it was, the log is not open as it
-	}
-	if err := was.Design.CanBecome(next.Design); err != nil {
-		return &engine.KeyError{Key: designKey, Value: configs[designKey], Why: err.Error()}
-	}
-	return nil
-}
-
-// designKey is the topic's key that says how its logs lie.
-const designKey = "bobbin.design"
-
-// listConfig tells the controller which configs are lists, and what they are
-// where a topic does not say.
-func (n *Node) listConfig(name string) (string, bool) {
-	k, ok := engine.FindKey(name)
-	if !ok || k.Type != engine.List {
-		return "", false
-	}
-	return k.Value(n.o.Defaults), true
 }

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"strings"
 
+	"github.com/bobbin-log/bobbin/engine"
 	"github.com/bobbin-log/bobbin/replication/controller"
 )
 
@@ -13,9 +14,12 @@ import (
 // was published.
 type table struct {
 	// image is the metadata that the table was made from.
-	image  *Image
-	byName controller.Sorted[*hosted]
-	byID   controller.Sorted[*hosted]
+	image *Image
+	// defaults are what topics had then where they have nothing of their own: all
+	// partitions are configured by them.
+	defaults engine.Config
+	byName   controller.Sorted[*hosted]
+	byID     controller.Sorted[*hosted]
 }
 
 // hosted is a topic of which this broker has replicas.
@@ -29,9 +33,9 @@ func newTable() *table {
 	return &table{image: &Image{}}
 }
 
-// edit is a copy that can be changed, of the given image.
-func (t *table) edit(image *Image) *table {
-	next := &table{image: image, byName: t.byName, byID: t.byID}
+// edit is a copy that can be changed, of the given image and defaults.
+func (t *table) edit(image *Image, defaults engine.Config) *table {
+	next := &table{image: image, defaults: defaults, byName: t.byName, byID: t.byID}
 	next.byName.Edit()
 	next.byID.Edit()
 	return next

@@ -159,3 +159,18 @@ func (n *Node) AlterConfigs(ctx context.Context, changes []ConfigChange, validat
 	}
 	return results, nil
 }
+
+// AlterBrokerConfigs changes what was set for brokers while they run. All logs, and
+// those that are made later, have it when it returns. The first error is about the
+// whole command, as in CreateTopics; those of the changes are in their order.
+func (n *Node) AlterBrokerConfigs(ctx context.Context, changes []BrokerConfigChange, validateOnly bool) ([]error, error) {
+	var errs []error
+	err := n.change(ctx, func() (records [][]byte, _ error) {
+		records, errs = n.controller.AlterBrokerConfigs(changes, validateOnly)
+		return records, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return errs, nil
+}

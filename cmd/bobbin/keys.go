@@ -95,16 +95,6 @@ func findKey(name string) (brokerKey, bool) {
 	return brokerKeys[i], true
 }
 
-// topicKey returns the topic key whose broker-wide default has that name.
-func topicKey(name string) (engine.Key, bool) {
-	for _, k := range engine.Keys {
-		if k.Broker == name {
-			return k, true
-		}
-	}
-	return engine.Key{}, false
-}
-
 // check says what is wrong with a value.
 func (k brokerKey) check(value string) error {
 	if k.pinned && !strings.EqualFold(value, k.def) {
@@ -139,7 +129,7 @@ func ignoredKey(name string) (why string, ok bool) {
 			return g.why, true
 		}
 	}
-	if k, ok := topicKey(name); ok && k.Ignored {
+	if k, ok := engine.FindBrokerKey(name); ok && k.Ignored {
 		return strings.TrimSuffix(k.Doc, "."), true
 	}
 	return "", false

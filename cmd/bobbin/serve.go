@@ -98,7 +98,7 @@ func (a *app) serve(ctx context.Context, c *serveConfig, s *settings) error {
 	}
 	server := protocol.New(protocol.Options{
 		Node: node, Limits: c.limits, AutoCreateTopics: c.autoCreate,
-		Defaults: c.topics, BrokerConfigs: shownToClients(s), Logger: log,
+		BrokerConfigs: shownToClients(s), UpdateModes: updateModes(), Logger: log,
 	})
 	for _, l := range listeners {
 		go func() {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -204,6 +205,57 @@ func TestServeShowsConfig(t *testing.T) {
 		}
 		if !found {
 			t.Errorf("%s is not shown", k.key)
+		}
+	}
+}
+
+// TestServeUpdateModes: which of Kafka's keys can be changed while the broker runs,
+// with Apache Kafka 4.4's answers, but that listeners change by a restart here.
+func TestServeUpdateModes(t *testing.T) {
+	p := startServe(t, "-d", t.TempDir(), "-l", "127.0.0.1:0")
+	client, err := kgo.NewClient(kgo.SeedBrokers(p.addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	const readOnly, perBroker = "Cannot update these configs dynamically: ", "Cannot update these configs at default cluster level, broker id must be specified: "
+	one := []int32{1}
+	for _, k := range []struct {
+		key     string
+		brokers []int32 // none: all
+		says    string
+	}{
+		{"num.partitions", one, readOnly}, {"num.partitions", nil, readOnly}, {"log.retention.hours", one, readOnly},
+		{"request.timeout.ms", one, readOnly}, {"ssl.keystore.location", one, readOnly}, {"listeners", one, readOnly},
+		{"sasl.kerberos.min.time.before.relogin", one, ""}, {"sasl.kerberos.min.time.before.relogin", nil, perBroker},
+		{"background.threads", one, ""}, {"background.threads", nil, ""}, {"log.index.interval.bytes", nil, ""},
+	} {
+		value := "9"
+		rs, err := admin.AlterBrokerConfigs(t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: k.key, Value: &value}}, k.brokers...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := k.says
+		if want != "" {
+			want += "[" + k.key + "]"
+		}
+		if rs[0].ErrMessage != want || (rs[0].Err == nil) != (want == "") {
+			t.Errorf("%s of %v: %v %q, want %q", k.key, k.brokers, rs[0].Err, rs[0].ErrMessage, want)
+		}
+	}
+	// What does nothing is shown all the same, and is no secret.
+	rs, err := admin.DescribeBrokerConfigs(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(rs[0].Configs, func(c kadm.Config) bool { return c.Key == "background.threads" })
+	if i < 0 || rs[0].Configs[i].MaybeValue() != "9" || rs[0].Configs[i].Source != kmsg.ConfigSourceDynamicBrokerConfig || rs[0].Configs[i].Sensitive {
+		t.Errorf("background.threads is shown as %+v", rs[0].Configs)
+	}
+	for _, name := range strings.Fields(ignoredPerBroker + ignoredClusterWide) {
+		if _, ok := ignoredKey(name); !ok {
+			t.Errorf("%s is not among the keys that do nothing", name)
 		}
 	}
 }

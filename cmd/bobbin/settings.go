@@ -159,7 +159,7 @@ func (s *settings) check() error {
 			if v.value != "" || k.def != "" {
 				err = k.check(v.value)
 			}
-		} else if k, ok := topicKey(key); ok {
+		} else if k, ok := engine.FindBrokerKey(key); ok {
 			var wrong *engine.KeyError
 			if err = k.Check(v.value); errors.As(err, &wrong) {
 				err = fmt.Errorf("%q: %s", v.value, wrong.Why) // without the topic's name for the key

@@ -208,7 +208,7 @@ func (b *Broker) open(ctx context.Context) error {
 	}
 	b.server = protocol.New(protocol.Options{
 		Node: b.node, Limits: b.o.limits, AutoCreateTopics: b.o.autoCreate,
-		Defaults: b.o.defaults, Logger: logger,
+		Logger: logger,
 	})
 	b.served = make(chan error, 1)
 	server, served := b.server, b.served

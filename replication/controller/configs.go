@@ -80,18 +80,9 @@ func (c *Controller) changed(m *Image, s ConfigChange) (*Topic, map[string]strin
 	if t == nil {
 		return nil, nil, fault(ErrUnknownTopic, "The topic '%s' does not exist.", s.Topic)
 	}
-	if twice := duplicates(s.Ops, func(o ConfigOp) string { return o.Name }); len(twice) > 0 {
-		names := slices.Sorted(maps.Keys(twice))
-		return nil, nil, fault(ErrInvalidRequest, "Error due to duplicate config keys: %s", strings.Join(names, ","))
-	}
-	configs := map[string]string{}
-	if !s.Replace {
-		maps.Copy(configs, t.Configs)
-	}
-	for _, o := range s.Ops {
-		if err := c.applyOp(configs, o); err != nil {
-			return nil, nil, err
-		}
+	configs, err := edited(t.Configs, s.Replace, s.Ops, c.o.ListConfig)
+	if err != nil {
+		return nil, nil, err
 	}
 	before := t.Configs
 	if before == nil {
@@ -100,7 +91,75 @@ func (c *Controller) changed(m *Image, s ConfigChange) (*Topic, map[string]strin
 	return t, configs, c.checkConfigs(before, configs)
 }
 
-func (c *Controller) applyOp(configs map[string]string, o ConfigOp) error {
+// BrokerConfigChange asks for other configs of a broker, or of AllBrokers. Replace
+// and Ops are as in ConfigChange.
+type BrokerConfigChange struct {
+	Broker  int32
+	Replace bool
+	Ops     []ConfigOp
+}
+
+// AlterBrokerConfigs decides on the changes, one after the other and each as a
+// whole: what is wrong with the second may be so because of the first. The errors,
+// nil or an *Error, are in their order.
+func (c *Controller) AlterBrokerConfigs(changes []BrokerConfigChange, validateOnly bool) ([][]byte, []error) {
+	m := c.Image()
+	next := m.BrokerConfigs
+	twice := duplicates(changes, func(s BrokerConfigChange) int32 { return s.Broker })
+	errs := make([]error, len(changes))
+	var rs []record
+	for i, s := range changes {
+		if twice[s.Broker] {
+			errs[i] = fault(ErrInvalidRequest, "Each resource must appear at most once.")
+			continue
+		}
+		configs, err := edited(m.BrokerConfigs[s.Broker], s.Replace, s.Ops, c.o.ListBrokerConfig)
+		if err == nil {
+			err = c.checkBrokerConfigs(m, next.with(s.Broker, configs))
+		}
+		if errs[i] = err; err == nil && !maps.Equal(configs, m.BrokerConfigs[s.Broker]) {
+			next = next.with(s.Broker, configs)
+			rs = append(rs, brokerConfigsRecord{s.Broker, configs})
+		}
+	}
+	if validateOnly {
+		return nil, errs
+	}
+	return encodeAll(rs), errs
+}
+
+// checkBrokerConfigs refuses what Options.CheckBrokerConfigs does, as Kafka does: a
+// value that a broker cannot have is an invalid request, where one that a topic
+// cannot have is an invalid config.
+func (c *Controller) checkBrokerConfigs(m *Image, configs BrokerConfigs) error {
+	if c.o.CheckBrokerConfigs == nil {
+		return nil
+	}
+	if err := c.o.CheckBrokerConfigs(m, configs); err != nil {
+		return fault(ErrInvalidRequest, "%s", err)
+	}
+	return nil
+}
+
+// edited is a resource's configs after the ops; list is as Options.ListConfig.
+func edited(configs map[string]string, replace bool, ops []ConfigOp, list func(string) (string, bool)) (map[string]string, error) {
+	if twice := duplicates(ops, func(o ConfigOp) string { return o.Name }); len(twice) > 0 {
+		names := slices.Sorted(maps.Keys(twice))
+		return nil, fault(ErrInvalidRequest, "Error due to duplicate config keys: %s", strings.Join(names, ","))
+	}
+	next := map[string]string{}
+	if !replace {
+		maps.Copy(next, configs)
+	}
+	for _, o := range ops {
+		if err := o.apply(next, list); err != nil {
+			return nil, err
+		}
+	}
+	return next, nil
+}
+
+func (o ConfigOp) apply(configs map[string]string, list func(string) (string, bool)) error {
 	if o.Op < OpSet || o.Op > OpSubtract {
 		return fault(ErrInvalidRequest, "Unknown operation type %d.", o.Op)
 	}
@@ -115,11 +174,11 @@ func (c *Controller) applyOp(configs map[string]string, o ConfigOp) error {
 		configs[o.Name] = *o.Value
 		return nil
 	}
-	value, list := "", false
-	if c.o.ListConfig != nil {
-		value, list = c.o.ListConfig(o.Name)
+	value, isList := "", false
+	if list != nil {
+		value, isList = list(o.Name)
 	}
-	if !list {
+	if !isList {
 		return fault(ErrInvalidConfig, "Can't %s to key %s because its type is not LIST.", o.Op, o.Name)
 	}
 	if set, ok := configs[o.Name]; ok {

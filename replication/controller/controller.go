@@ -29,8 +29,13 @@ type Options struct {
 	// CheckConfigs says what is wrong with a topic's configs, or with having them
 	// in place of those before, which are nil for a new topic; nil if nothing is.
 	CheckConfigs func(before, configs map[string]string) error
+	// CheckBrokerConfigs says what is wrong with having the brokers' configs in place
+	// of those that the image has.
+	CheckBrokerConfigs func(m *Image, configs BrokerConfigs) error
 	// ListConfig tells whether a config is a list, and its default value.
 	ListConfig func(name string) (value string, list bool)
+	// ListBrokerConfig tells the same of a broker's.
+	ListBrokerConfig func(name string) (value string, list bool)
 }
 
 // Controller is a quorum.Machine. Apply, Restore, Snapshot and the commands are

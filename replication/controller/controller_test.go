@@ -68,7 +68,7 @@ func randomCommand(rng *rand.Rand, c *Controller) (rs [][]byte) {
 		id[0], id[15] = 1, byte(rng.IntN(250))
 		return id
 	}
-	switch rng.IntN(8) {
+	switch rng.IntN(9) {
 	case 0:
 		rs, _ = c.RegisterBroker("c", Broker{ID: rng.Int32N(4), Endpoints: []Endpoint{}})
 	case 1, 2, 3:
@@ -84,6 +84,12 @@ func randomCommand(rng *rand.Rand, c *Controller) (rs [][]byte) {
 		value := fmt.Sprint(rng.IntN(3))
 		rs, _ = c.AlterConfigs([]ConfigChange{{Topic: name(), Replace: rng.IntN(2) == 0, Ops: []ConfigOp{{Name: "retention.ms", Op: OpSet, Value: &value}}}}, false)
 	case 7:
+		value := fmt.Sprint(rng.IntN(3))
+		rs, _ = c.AlterBrokerConfigs([]BrokerConfigChange{
+			{Broker: rng.Int32N(3) - 1, Replace: rng.IntN(2) == 0, Ops: []ConfigOp{{Name: "log.retention.ms", Op: Op(rng.IntN(2)), Value: &value}}},
+			{Broker: 1, Ops: []ConfigOp{{Name: "log.segment.bytes", Value: &value}}},
+		}, rng.IntN(4) == 0)
+	case 8:
 		rs = c.PurgeTopics(c.Image().DeletedTopics())
 		if rng.IntN(2) == 0 {
 			rs, _, _ = c.AllocateProducerIDs()
@@ -137,6 +143,7 @@ func TestApplyIsAtomic(t *testing.T) {
 		"topic twice":       good,
 		"topic unknown":     topicDeletedRecord{topicID(9)}.encode(),
 		"partitions' place": partitionsRecord{ID: topicID(1), First: 5}.encode(),
+		"no such broker":    brokerConfigsRecord{Broker: -2}.encode(),
 		"producer ids back": producerIDsRecord{-1}.encode(),
 		"empty":             {},
 	} {
@@ -159,6 +166,7 @@ func FuzzDecodeRecord(f *testing.F) {
 		partitionsRecord{ID: topicID(1), First: 1, Partitions: []Partition{{}}},
 		configsRecord{ID: topicID(1), Configs: map[string]string{"a": "b"}},
 		producerIDsRecord{1000},
+		brokerConfigsRecord{AllBrokers, map[string]string{"a": "b"}},
 	} {
 		f.Add(r.encode())
 	}
@@ -181,6 +189,12 @@ func FuzzRestore(f *testing.F) {
 	_ = c.Apply(1, rs)
 	rs, _ = c.CreateTopics([]TopicSpec{{Name: "t", ID: topicID(1), Partitions: 1, Replication: 1}}, false)
 	_ = c.Apply(2, rs)
+	value := "5"
+	rs, _ = c.AlterBrokerConfigs([]BrokerConfigChange{
+		{Broker: AllBrokers, Ops: []ConfigOp{{Name: "log.retention.ms", Value: &value}}},
+		{Broker: 1, Ops: []ConfigOp{{Name: "a.plug-in's", Value: &value}}},
+	}, false)
+	_ = c.Apply(3, rs)
 	f.Add(encodeSnapshot(c.Image()))
 	f.Add(encodeSnapshot(newImage()))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -60,6 +60,14 @@ func (r brokerRecord) apply(d *draft) error {
 	return nil
 }
 
+func (r brokerConfigsRecord) apply(d *draft) error {
+	if r.Broker < AllBrokers {
+		return fmt.Errorf("configs of a broker %d", r.Broker)
+	}
+	d.image.BrokerConfigs = d.image.BrokerConfigs.with(r.Broker, r.Configs)
+	return nil
+}
+
 func (r topicRecord) apply(d *draft) error {
 	m := d.image
 	if r.Name == "" || len(r.Partitions) == 0 {

@@ -20,6 +20,8 @@ type Image struct {
 	ControllerID int32
 	// Brokers are sorted by id.
 	Brokers []Broker
+	// BrokerConfigs are what was set for brokers while they run.
+	BrokerConfigs BrokerConfigs
 	// NextProducerID is the first producer id that was not handed out.
 	NextProducerID int64
 
@@ -47,6 +49,24 @@ type Endpoint struct {
 	Name string // of the listener, such as PLAINTEXT
 	Host string
 	Port int32
+}
+
+// BrokerConfigs are configs by the id of the broker that has them, AllBrokers among
+// them. Who has none is not in it.
+type BrokerConfigs map[int32]map[string]string
+
+// AllBrokers stands for the id of every broker: what is set for it holds where a
+// broker has nothing of its own.
+const AllBrokers int32 = -1
+
+// with is a copy in which a broker has the configs, in place of all that it had.
+func (b BrokerConfigs) with(broker int32, configs map[string]string) BrokerConfigs {
+	next := BrokerConfigs{}
+	maps.Copy(next, b)
+	if next[broker] = configs; len(configs) == 0 {
+		delete(next, broker)
+	}
+	return next
 }
 
 // Topic is a named set of partitions.

@@ -27,6 +27,7 @@ import (
 //	6 partitions    topic id, first number, partitions
 //	7 configs      topic id, configs      replaces all
 //	8 producer ids  next                    the first that was not handed out
+//	9 broker configs broker, configs        replaces all; broker -1: of all brokers
 //
 //	partitions: count × (leader, epoch, count × replica, count × in sync)
 //	configs:   count × (name string, value string)
@@ -34,14 +35,15 @@ import (
 // A snapshot is the version byte 0, the offset of its last command, and records:
 // count × (length uvarint, record).
 const (
-	kindCluster      = 1
-	kindBroker       = 2
-	kindTopic        = 3
-	kindTopicDeleted = 4
-	kindTopicsPurged = 5
-	kindPartitions   = 6
-	kindConfigs      = 7
-	kindProducerIDs  = 8
+	kindCluster       = 1
+	kindBroker        = 2
+	kindTopic         = 3
+	kindTopicDeleted  = 4
+	kindTopicsPurged  = 5
+	kindPartitions    = 6
+	kindConfigs       = 7
+	kindProducerIDs   = 8
+	kindBrokerConfigs = 9
 
 	recordVersion   = 0
 	snapshotVersion = 0
@@ -68,7 +70,11 @@ type (
 		ID      [16]byte
 		Configs map[string]string
 	}
-	producerIDsRecord struct{ Next int64 }
+	producerIDsRecord   struct{ Next int64 }
+	brokerConfigsRecord struct {
+		Broker  int32
+		Configs map[string]string
+	}
 )
 
 // Write.
@@ -168,6 +174,13 @@ func (r configsRecord) encode() []byte {
 func (r producerIDsRecord) encode() []byte {
 	e := encodeKind(kindProducerIDs)
 	e.num(r.Next)
+	return e.b
+}
+
+func (r brokerConfigsRecord) encode() []byte {
+	e := encodeKind(kindBrokerConfigs)
+	e.num(int64(r.Broker))
+	e.configs(r.Configs)
 	return e.b
 }
 
@@ -304,6 +317,8 @@ func decodeRecord(b []byte) (r record, err error) {
 		r = configsRecord{ID: d.id(), Configs: d.configs()}
 	case kindProducerIDs:
 		r = producerIDsRecord{d.num64()}
+	case kindBrokerConfigs:
+		r = brokerConfigsRecord{Broker: d.num(), Configs: d.configs()}
 	default:
 		return nil, fmt.Errorf("records of kind %d are not known: a newer release wrote it", b[0])
 	}
@@ -335,6 +350,9 @@ func encodeSnapshot(m *Image) []byte {
 	}
 	for _, b := range m.Brokers {
 		rs = append(rs, brokerRecord(b))
+	}
+	for _, id := range slices.Sorted(maps.Keys(m.BrokerConfigs)) {
+		rs = append(rs, brokerConfigsRecord{id, m.BrokerConfigs[id]})
 	}
 	rs = append(rs, producerIDsRecord{m.NextProducerID})
 	for t := range m.Topics() {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,7 +64,24 @@ func newController() *Controller {
 		k, ok := engine.FindKey(name)
 		return k.Default, ok && k.Type == engine.List
 	}
-	return New(Options{ControllerID: 1, Partitions: 3, Replication: 1, CheckConfigs: check, ListConfig: list})
+	checkBrokers := func(_ *Image, configs BrokerConfigs) error {
+		c := engine.DefaultConfig()
+		for _, id := range []int32{AllBrokers, 1} {
+			var err error
+			if c, err = c.With(engine.TopicDefaults(configs[id])); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	listBroker := func(name string) (string, bool) {
+		k, ok := engine.FindBrokerKey(name)
+		return k.Default, ok && k.Type == engine.List
+	}
+	return New(Options{
+		ControllerID: 1, Partitions: 3, Replication: 1,
+		CheckConfigs: check, ListConfig: list, CheckBrokerConfigs: checkBrokers, ListBrokerConfig: listBroker,
+	})
 }
 
 func newScript(t *testing.T) *script {
@@ -117,6 +135,13 @@ func (s *script) command(out *strings.Builder, words []string) {
 		rs, results = s.c.CreatePartitions(partitionsSpecs(args), validate)
 	case "alter", "replace":
 		rs, results = s.c.AlterConfigs(changes(args, verb == "replace"), validate)
+	case "alter-broker", "replace-broker":
+		var errs []error
+		changes := brokerChanges(args, verb == "replace-broker")
+		rs, errs = s.c.AlterBrokerConfigs(changes, validate)
+		for i, err := range errs {
+			fmt.Fprintf(out, "broker %d: %v\n", changes[i].Broker, err)
+		}
 	case "purge":
 		rs = s.c.PurgeTopics(s.c.Image().DeletedTopics())
 	case "producer-ids":
@@ -189,6 +214,9 @@ func describe(out *strings.Builder, m *Image) {
 	fmt.Fprintf(out, "offset %d cluster %q next producer id %d\n", m.Offset, m.ClusterID, m.NextProducerID)
 	for _, b := range m.Brokers {
 		fmt.Fprintf(out, "broker %+v\n", b)
+	}
+	for _, id := range slices.Sorted(maps.Keys(m.BrokerConfigs)) {
+		fmt.Fprintf(out, "configs of broker %d %v\n", id, m.BrokerConfigs[id])
 	}
 	for t := range m.Topics() {
 		fmt.Fprintf(out, "topic %s #%d %v\n", t.Name, t.ID[15], t.Configs)
@@ -293,6 +321,15 @@ func partitionsSpecs(words []string) (specs []PartitionsSpec) {
 		specs = append(specs, spec)
 	}
 	return specs
+}
+
+// brokerChanges reads the same with a broker's id in the place of the topic.
+func brokerChanges(words []string, replace bool) []BrokerConfigChange {
+	var all []BrokerConfigChange
+	for _, c := range changes(words, replace) {
+		all = append(all, BrokerConfigChange{Broker: number(c.Topic), Replace: c.Replace, Ops: c.Ops})
+	}
+	return all
 }
 
 // changes reads «topic set:key=value delete:key append:key=value subtract:key=value».

@@ -43,6 +43,19 @@ topic_life() {
 		due "$(topics --list | grep -c "^$t\$")" 0
 }
 
+# broker_configs: a default of topics is changed while the broker runs, for all brokers and for one, and put back.
+broker_configs() {
+	local key=log.index.interval.bytes
+	configs --entity-default --alter --add-config "$key=5000" &&
+		configs --entity-name 1 --alter --add-config "$key=6000" &&
+		due "$(configs --entity-name 1 --describe | grep -o "$key=.*")" "$key=6000 sensitive=false synonyms={DYNAMIC_BROKER_CONFIG:$key=6000, DYNAMIC_DEFAULT_BROKER_CONFIG:$key=5000, DEFAULT_CONFIG:$key=4096}" &&
+		! configs --entity-name 1 --alter --add-config node.id=2 2>/dev/null &&
+		configs --entity-name 1 --alter --delete-config "$key" &&
+		configs --entity-default --alter --delete-config "$key" &&
+		due "$(configs --entity-name 1 --describe | grep -o "$key=.*")" ""
+}
+configs() { timeout 300 $TOOL kafka.admin.ConfigCommand --bootstrap-server "$BOOTSTRAP" --entity-type brokers "$@"; }
+
 # console CODEC: lines with a key and a header through the console producer and back through the console consumer.
 console() {
 	local t=$RUN-tools-console-$1 want
@@ -113,6 +126,7 @@ if [ "${1:-}" = dump ]; then
 	exit $failed
 fi
 report "create, describe, widen and delete a topic" topic_life
+report "change a broker's configuration while it runs" broker_configs
 report "console producer and consumer, none" console_none
 report "console producer and consumer, gzip" console_gzip
 report "console producer and consumer, snappy" console_snappy

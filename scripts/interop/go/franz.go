@@ -159,6 +159,7 @@ func (f franz) cases() []testCase {
 		{"a recreated topic has a new id and no records", f.recreate},
 		{"refused topics", f.refusedTopics},
 		{"create partitions", f.createPartitions},
+		{"change a broker's configuration while it runs", f.brokerConfigs},
 		{"list offsets", f.listOffsets},
 		{"an offset out of range", f.outOfRange},
 		{"a fetch at the end waits and sees the next record", f.longPoll},

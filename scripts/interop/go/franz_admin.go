@@ -117,6 +117,53 @@ func (f franz) refusedTopics() error {
 	})
 }
 
+// brokerConfigs: what is set for all brokers is what topics have, and then no more.
+func (f franz) brokerConfigs() error {
+	topic := f.prefix + "-franz-configs"
+	const brokerKey, topicKey = "log.index.interval.bytes", "index.interval.bytes"
+	return f.with(func(ctx context.Context, _ *kgo.Client, a *kadm.Client) error {
+		if err := create(ctx, a, topic, 1, nil); err != nil {
+			return err
+		}
+		alter := func(change kadm.AlterConfig) error {
+			rs, err := a.AlterBrokerConfigs(ctx, []kadm.AlterConfig{change})
+			for _, r := range rs {
+				err = errors.Join(err, r.Err)
+			}
+			return err
+		}
+		has := func(value string) error {
+			for { // a change is answered before every part of the broker has heard of it
+				all, err := a.DescribeTopicConfigs(ctx, topic)
+				if err != nil {
+					return err
+				}
+				for _, c := range all[0].Configs {
+					if c.Key == topicKey && c.MaybeValue() == value {
+						return nil
+					}
+				}
+				if err := pause(ctx); err != nil {
+					return fmt.Errorf("%s is not %s: %w", topicKey, value, err)
+				}
+			}
+		}
+		if err := alter(kadm.AlterConfig{Op: kadm.SetConfig, Name: brokerKey, Value: kadm.StringPtr("5000")}); err != nil {
+			return err
+		}
+		if err := has("5000"); err != nil {
+			return err
+		}
+		if err := alter(kadm.AlterConfig{Op: kadm.DeleteConfig, Name: brokerKey}); err != nil {
+			return err
+		}
+		if err := has("4096"); err != nil {
+			return err
+		}
+		return want(kerr.InvalidRequest, alter(kadm.AlterConfig{Op: kadm.SetConfig, Name: "node.id", Value: kadm.StringPtr("2")}))
+	})
+}
+
 func (f franz) createPartitions() error {
 	topic := f.prefix + "-franz-wider"
 	return f.with(func(ctx context.Context, c *kgo.Client, a *kadm.Client) error {
