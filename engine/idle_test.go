@@ -149,6 +149,84 @@ func TestRestIsPaidOnce(t *testing.T) {
 	}
 }
 
+// A reader that is in the middle of a segment while its log rests, and is opened
+// anew, changes nothing on the disk when it lets go: the files are another Log's by
+// then, which has them mapped and appends to them.
+func TestReaderOutlivesTheRest(t *testing.T) {
+	fs := vfs.NewInject(vfs.NewMem(), nil)
+	var armed, letsGo atomic.Bool
+	reads, goOn := make(chan struct{}), make(chan struct{})
+	fs.Before = func(op vfs.Op) error {
+		if op.Kind == vfs.OpRead && strings.HasSuffix(op.Path, ".log") && armed.CompareAndSwap(true, false) {
+			close(reads)
+			<-goOn
+		}
+		if letsGo.Load() && slices.Contains(vfs.Changes(), op.Kind) {
+			t.Errorf("letting go did %v on %s", op.Kind, op.Path)
+		}
+		return nil
+	}
+	c := smallConfig(engine.DefaultDesign)
+	rng := rand.New(rand.NewPCG(1, 1))
+	s := openStore(t, fs, "/data")
+	l := create(t, s, "t-0", c)
+	want := fill(t, l, rng, nil, 30)
+	rest := func() {
+		t.Helper()
+		if _, ok := l.CloseIdle(); !ok {
+			t.Fatal("the log does not rest")
+		}
+		l = reopen(t, s, "t-0", c)
+	}
+	rest()
+	read := l
+	armed.Store(true)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		e, err := read.Read(t.Context(), engine.Read{From: 29, UpTo: 30, MaxBytes: 1 << 20})
+		if err == nil {
+			e.Release()
+		} else if !errors.Is(err, engine.ErrClosed) {
+			t.Error(err)
+		}
+	}()
+	<-reads
+	rest()
+	letsGo.Store(true)
+	close(goOn)
+	<-ended
+	letsGo.Store(false)
+	want = fill(t, l, rng, want, 60)
+	checkValues(t, readAll(t, l, 0, int64(len(want)), 1000), 0, want)
+	closeStore(t, s, l)
+}
+
+// Who looks for a time in a log that was closed under his hands is told so: that
+// nothing was found would be believed.
+func TestTimesOfALogThatRests(t *testing.T) {
+	s := openStore(t, vfs.NewMem(), "/data")
+	defer closeStore(t, s)
+	c := smallConfig(engine.DefaultDesign)
+	for _, asked := range []bool{false, true} { // what is asked for the first time is read from the segments
+		l := create(t, s, fmt.Sprintf("asked.%v-0", asked), c)
+		if mustAppend(t, l, records(3, "x", 1000)); asked {
+			if _, ok, err := l.NewestTime(); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+		}
+		if _, ok := l.CloseIdle(); !ok {
+			t.Fatal("the log does not rest")
+		}
+		if p, ok, err := l.NewestTime(); !errors.Is(err, engine.ErrClosed) {
+			t.Errorf("asked before: %v: the newest is %+v, %v, %v; want ErrClosed", asked, p, ok, err)
+		}
+		if p, ok, err := l.OffsetForTime(1001); !errors.Is(err, engine.ErrClosed) {
+			t.Errorf("asked before: %v: offset for a time is %+v, %v, %v; want ErrClosed", asked, p, ok, err)
+		}
+	}
+}
+
 // What a log needs to be opened does not grow with the segments that lie before
 // its recovery point.
 func TestOpenLooksAtNoSealedSegment(t *testing.T) {

@@ -252,20 +252,30 @@ func (p *part) syncIndexes() error {
 	return errors.Join(p.offsets.Sync(), p.times.Sync())
 }
 
-// close lets go of the part: its files are closed now, or by the last release.
+// close lets go of the part: its files are closed now, or by the last release. That
+// one changes nothing any more: by then the files may be another Log's, which has
+// them mapped, and so the indexes are cut to their entries here.
 func (p *part) close() error {
 	u := &p.use
 	u.lockStill()
-	first := !u.closed
-	u.closed = true
-	m := p.media
-	now := first && u.users == 0
-	u.Unlock()
-	if first {
-		p.log.store.shelf.remove(p)
-	}
-	if !now || m == nil {
+	if u.closed {
+		u.Unlock()
 		return nil
 	}
-	return m.close()
+	u.closed = true
+	m := p.media
+	used := u.users > 0
+	if used {
+		u.users++ // or it would be closed on the way
+	}
+	u.Unlock()
+	p.log.store.shelf.remove(p)
+	switch {
+	case m == nil:
+		return nil
+	case !used:
+		return m.close()
+	}
+	defer p.release()
+	return errors.Join(m.offsets.Seal(), m.times.Seal())
 }

@@ -14,7 +14,8 @@ import (
 const decompressMax = 64 << 20
 
 // OffsetForTime finds the first record, below Acked, with a timestamp of at
-// least ms. ok is false if there is none.
+// least ms. ok is false if there is none. Errors: ErrClosed, *CorruptError, and
+// those of the disk.
 func (l *Log) OffsetForTime(ms int64) (p Position, ok bool, err error) {
 	upTo := l.ackedOffset()
 	parts, err := l.partsNewerThan(ms)
@@ -35,6 +36,9 @@ func (l *Log) OffsetForTime(ms int64) (p Position, ok bool, err error) {
 func (l *Log) partsNewerThan(ms int64) (found []*part, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.mu.closed {
+		return nil, ErrClosed
+	}
 	for _, p := range *l.view.Load() {
 		if p.newest < ms && !p.surveyed {
 			if err := l.surveyNewest(p); err != nil {
@@ -50,7 +54,7 @@ func (l *Log) partsNewerThan(ms int64) (found []*part, err error) {
 
 func (l *Log) timeInPart(p *part, ms, upTo int64) (Position, bool, error) {
 	if err := p.acquire(); errors.Is(err, segment.ErrClosed) {
-		return Position{}, false, nil // trimmed: the records are gone
+		return Position{}, false, l.open() // trimmed: the records are gone; or the log was closed
 	} else if err != nil {
 		return Position{}, false, err
 	}
@@ -105,7 +109,8 @@ func (s *scanner) timed(e index.Entry, ok bool) (int64, error) {
 }
 
 // NewestTime finds the first record that has the greatest timestamp of those from
-// Start up to Acked. ok is false if none has a timestamp.
+// Start up to Acked. ok is false if none has a timestamp. Errors are those of
+// OffsetForTime.
 func (l *Log) NewestTime() (p Position, ok bool, err error) {
 	start, upTo := l.start.Load(), l.ackedOffset()
 	if _, err := l.partsNewerThan(math.MaxInt64); err != nil { // so that all are known
@@ -140,7 +145,7 @@ func (l *Log) NewestTime() (p Position, ok bool, err error) {
 func (l *Log) newestBetween(p *part, start, upTo int64) (newest int64, err error) {
 	newest = -1
 	if err := p.acquire(); errors.Is(err, segment.ErrClosed) {
-		return newest, nil // trimmed: the records are gone
+		return newest, l.open() // trimmed: the records are gone; or the log was closed
 	} else if err != nil {
 		return newest, err
 	}
