@@ -43,25 +43,25 @@ func (s *Server) deleteBefore(topic string, partition int32, offset int64) (int6
 	if err != nil {
 		return 0, err
 	}
-	log, err := p.Log()
-	if err != nil {
-		return 0, err
-	}
 	if c := p.Config(); c.Compact && !c.Delete {
 		return 0, fmt.Errorf("%w: records of %s can't be deleted, its cleanup.policy is compact", replication.ErrPolicy, topic)
 	}
-	end := p.HighWatermark()
-	if offset == toHighWatermark {
-		offset = end
-	}
-	start := log.Marks().Start
-	if offset < 0 || offset > end {
-		return 0, &engine.RangeError{Offset: offset, Start: start, End: end}
-	}
-	if offset > start {
-		if err := log.Trim(offset); err != nil {
-			return 0, err
+	var start int64
+	err = p.With(func(log *engine.Log) error {
+		m, upTo := log.Marks(), offset
+		if upTo == toHighWatermark {
+			upTo = m.Acked
 		}
-	}
-	return log.Marks().Start, nil
+		if upTo < 0 || upTo > m.Acked {
+			return &engine.RangeError{Offset: upTo, Start: m.Start, End: m.Acked}
+		}
+		if upTo > m.Start {
+			if err := log.Trim(upTo); err != nil {
+				return err
+			}
+		}
+		start = log.Marks().Start
+		return nil
+	})
+	return start, err
 }

@@ -96,7 +96,7 @@ func (s *Server) listOffset(r *request, topic string, committed bool, q *wire.Li
 		err = p.CheckEpoch(q.CurrentLeaderEpoch)
 	}
 	if err == nil {
-		err = s.findOffset(r, p, q.Timestamp, committed, out)
+		err = p.With(func(log *engine.Log) error { return s.findOffset(r, p, log, q.Timestamp, committed, out) })
 	}
 	if err != nil {
 		out.ErrorCode = codeOf(err)
@@ -112,14 +112,11 @@ func (s *Server) listOffset(r *request, topic string, committed bool, q *wire.Li
 
 // findOffset answers for a partition. What the client could not fetch, by its
 // isolation level, it does not find.
-func (s *Server) findOffset(r *request, p *replication.Partition, timestamp int64, committed bool, out *wire.ListOffsetsResponseListOffsetsPartitionResponse) error {
-	log, err := p.Log()
-	if err != nil {
-		return err
-	}
-	end := p.HighWatermark()
+func (s *Server) findOffset(r *request, p *replication.Partition, log *engine.Log, timestamp int64, committed bool, out *wire.ListOffsetsResponseListOffsetsPartitionResponse) (err error) {
+	marks := log.Marks() // not p's, which may be cold by now and then knows no stable offset
+	end := marks.Acked
 	if committed {
-		end = p.LastStable()
+		end = min(marks.Acked, marks.Undecided)
 	}
 	var pos engine.Position
 	var ok bool
@@ -128,7 +125,7 @@ func (s *Server) findOffset(r *request, p *replication.Partition, timestamp int6
 		out.Offset, out.LeaderEpoch = end, p.LeaderEpoch()
 		return nil
 	case earliestOffset, earliestLocalOffset:
-		out.Offset = log.Marks().Start
+		out.Offset = marks.Start
 		epoch, err := s.epochAt(r, p, out.Offset)
 		out.LeaderEpoch = epoch
 		return err

@@ -195,6 +195,15 @@ func TestCoolingIsNotNoticed(t *testing.T) {
 			return err
 		})
 		until(func() error {
+			some := p.HighWatermark() > 0
+			return p.With(func(l *engine.Log) error {
+				if _, found, err := l.NewestTime(); err != nil || found || !some {
+					return err
+				}
+				return errors.New("no record has a time")
+			})
+		})
+		until(func() error {
 			p.cool()
 			return nil
 		})

@@ -246,7 +246,8 @@ func (p *Partition) LeaderEpoch() int32 { return p.epoch.Load() }
 func (p *Partition) Config() *engine.Config { return p.config.Load() }
 
 // Log is where the records are. It opens the log, which is closed again when
-// nobody has asked for it in a while: it is to be used now. Errors: ErrOffline,
+// nobody has asked for it in a while: it is to be used now, for what a closed log
+// does as well; for anything else there is With. Errors: ErrOffline,
 // ErrUnknownTopic, engine.ErrClosed.
 func (p *Partition) Log() (*engine.Log, error) {
 	o, err := p.use()
@@ -254,6 +255,20 @@ func (p *Partition) Log() (*engine.Log, error) {
 		return nil, err
 	}
 	return o.log, nil
+}
+
+// With calls f with the open log, and again if it fails because housekeeping has
+// closed the log under its hands. Errors are those of f and of Log.
+func (p *Partition) With(f func(l *engine.Log) error) error {
+	for {
+		o, err := p.use()
+		if err == nil {
+			err = f(o.log)
+		}
+		if o == nil || !p.again(o, err) {
+			return p.explain(err)
+		}
+	}
 }
 
 // Bytes is the size of the log. It does not open it.
@@ -277,17 +292,6 @@ func (p *Partition) name() string { return logName(p.topic, p.id) }
 func (p *Partition) HighWatermark() int64 {
 	if o := p.open.Load(); o != nil {
 		return o.quorum.Committed()
-	}
-	return p.mark.Load()
-}
-
-// LastStable is the offset below which consumers of committed data see records: the
-// high watermark, or the first offset of a transaction that is open. Of a partition
-// that is cold it is not known, and the high watermark is returned.
-func (p *Partition) LastStable() int64 {
-	if o := p.open.Load(); o != nil {
-		m := o.log.Marks()
-		return min(m.Acked, m.Undecided)
 	}
 	return p.mark.Load()
 }

@@ -63,7 +63,7 @@ func TestPartitionRead(t *testing.T) {
 		changed := p.Changed()
 		close(hang)
 		<-changed
-		if err := pending.Wait(t.Context()); err != nil || p.HighWatermark() != 4 || p.LastStable() != 4 {
+		if err := pending.Wait(t.Context()); err != nil || p.HighWatermark() != 4 || marks(t, p).Undecided != 4 {
 			t.Errorf("after the sync: high watermark %d, %v", p.HighWatermark(), err)
 		}
 		closeNode(t, n)
