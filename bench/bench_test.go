@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -126,6 +127,30 @@ func TestConditions(t *testing.T) {
 	}
 	if text := r.Markdown(); !strings.Contains(text, "not measured: not opened: broken") {
 		t.Errorf("the report hides why: %s", text)
+	}
+}
+
+// TestDirectory: nothing is measured on another file system than the one meant.
+func TestDirectory(t *testing.T) {
+	dir := t.TempDir()
+	missing, file := filepath.Join(dir, "missing"), filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := smallPlan(t, subject("fake", &fake{}))
+	c := bench.Catchup{Design: engine.DefaultDesign, Modes: bench.CatchupModes, Work: p.Work, Rounds: 1, ColdBytes: 1 << 20, ReadBytes: 1 << 20}
+	for _, dir := range []string{missing, file} {
+		p.Dir, c.Dir = dir, dir
+		_, err := p.Run(t.Context())
+		_, catchupErr := c.Run(t.Context())
+		for _, err := range []error{err, catchupErr} {
+			if err == nil || !strings.Contains(err.Error(), dir) {
+				t.Errorf("measuring in %s: %v", dir, err)
+			}
+		}
+	}
+	if _, err := os.Stat(missing); err == nil {
+		t.Errorf("%s was made", missing)
 	}
 }
 

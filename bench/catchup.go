@@ -110,7 +110,7 @@ func (c Catchup) Run(ctx context.Context) (_ *CatchupReport, err error) {
 	if c.Rounds < 1 || c.ReadBytes < 1 || c.ColdBytes < c.ReadBytes {
 		return nil, fmt.Errorf("%d rounds, reads of %d bytes of %d: there must be at least one of each", c.Rounds, c.ReadBytes, c.ColdBytes)
 	}
-	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+	if err := isDirectory(c.Dir); err != nil {
 		return nil, err
 	}
 	dir, err := os.MkdirTemp(c.Dir, "bobbin-catchup-")

@@ -56,7 +56,7 @@ func (p Plan) Run(ctx context.Context) (*Report, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(p.Dir, 0o755); err != nil {
+	if err := isDirectory(p.Dir); err != nil {
 		return nil, err
 	}
 	m := mountOf(p.Dir)
@@ -167,6 +167,18 @@ func (r *runner) run(ctx context.Context, s Subject, partitions, round int) (f F
 	}
 	syscall.Sync()
 	return t.figures(len(r.batch), before, after, r.meter.read(), runtime.NumCPU()), nil
+}
+
+// isDirectory refuses to measure in a directory that is not there: made in its
+// place, that of a file system not mounted would measure another one.
+func isDirectory(dir string) error {
+	switch info, err := os.Stat(dir); {
+	case err != nil:
+		return fmt.Errorf("the directory to measure in: %w", err)
+	case !info.IsDir():
+		return fmt.Errorf("the directory to measure in: %s is a file", dir)
+	}
+	return nil
 }
 
 // freshDir makes the directory of a run: new, empty, and on the file system of
