@@ -1,10 +1,12 @@
 package replication
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
 	"github.com/bobbin-log/bobbin/replication/kraft"
+	"github.com/bobbin-log/bobbin/segment/batch"
 	"github.com/bobbin-log/bobbin/segment/vfs"
 )
 
@@ -79,6 +81,51 @@ func TestAdoptKafka(t *testing.T) {
 	}
 	if !again.Store().Clean() {
 		t.Error("Kafka's metadata stand in the way of a clean stop")
+	}
+}
+
+// What was set for Kafka's broker while it ran is in force: by it records are kept.
+// What is none of a topic's defaults is not taken over, for it may be a secret.
+func TestAdoptBrokerConfigs(t *testing.T) {
+	mem := kafkaDirectory(t)
+	name := "/data/" + kraft.LogName + "/00000000000000000000.log"
+	log, err := vfs.ReadFile(mem, name, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A ConfigRecord: frame 1, kind 4, version 0; resource type; name, key and value,
+	// each with its length and one more, or 0 for none; no tagged fields.
+	set := func(offset int64, broker, key, value string) {
+		text := func(s string) string { return string(rune(len(s)+1)) + s }
+		record := "\x01\x04\x00\x04" + text(broker) + text(key) + text(value) + "\x00"
+		if value == "" {
+			record = "\x01\x04\x00\x04" + text(broker) + text(key) + "\x00\x00"
+		}
+		b := batch.Of(batch.Record{Value: []byte(record)}).Bytes()
+		batch.Batch(b).Stamp(offset, 0)
+		log = append(log, b...)
+	}
+	set(1_000_000, "", "log.retention.ms", "-1")
+	set(1_000_001, "", "log.retention.bytes", "5")
+	set(1_000_002, "1", "log.retention.bytes", "77")
+	set(1_000_003, "1", "log.segment.bytes", "1048577")
+	set(1_000_004, "1", "log.segment.bytes", "")
+	set(1_000_005, "1", "listener.name.x.ssl.key.password", "secret")
+	set(1_000_006, "2", "log.retention.ms", "6")
+	if err := vfs.WriteFile(mem, name, log); err != nil {
+		t.Fatal(err)
+	}
+	n := openNode(t, mem)
+	want := "map[-1:map[log.retention.bytes:5 log.retention.ms:-1 min.insync.replicas:1] 1:map[log.retention.bytes:77]]"
+	if got := fmt.Sprint(n.Image().BrokerConfigs); got != want {
+		t.Errorf("brokers have %s, want %s", got, want)
+	}
+	p, err := n.Partition("empty", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := p.Config(); c.RetentionAge >= 0 || c.RetentionBytes != 77 {
+		t.Errorf("records are kept for %v and up to %d bytes", c.RetentionAge, c.RetentionBytes)
 	}
 }
 

@@ -6,13 +6,13 @@ import (
 	"slices"
 )
 
-// Image is what the metadata says of topics and producer ids.
+// Image is what the metadata says of topics, producer ids, and the configs of brokers.
 type Image struct {
 	// NextProducerID is the first producer id that was not handed out.
 	NextProducerID int64
-	// BrokerConfigs counts the configs of brokers that were set while they ran,
-	// and are not read.
-	BrokerConfigs int
+	// BrokerConfigs are what was set for brokers while they ran, by the broker's id in
+	// digits; "": for all of them. Some are secrets.
+	BrokerConfigs map[string]map[string]string
 
 	topics  map[[16]byte]*Topic
 	configs map[string]map[string]string // by topic name
@@ -38,7 +38,7 @@ type Partition struct {
 }
 
 func newImage() *Image {
-	return &Image{topics: map[[16]byte]*Topic{}, configs: map[string]map[string]string{}}
+	return &Image{topics: map[[16]byte]*Topic{}, configs: map[string]map[string]string{}, BrokerConfigs: map[string]map[string]string{}}
 }
 
 // Topics lists the topics, sorted by name.

@@ -89,6 +89,9 @@ func TestReadKafka(t *testing.T) {
 	if m.NextProducerID != 2000 {
 		t.Errorf("the next producer id is %d, want 2000: Kafka was started twice, and took a block each time", m.NextProducerID)
 	}
+	if got := fmt.Sprint(m.BrokerConfigs); got != "map[:map[min.insync.replicas:1]]" {
+		t.Errorf("what was set for brokers is %s", got)
+	}
 	for _, topic := range m.Topics() {
 		for _, p := range topic.Partitions {
 			if p.Epoch < 0 || topic.ID == [16]byte{} {

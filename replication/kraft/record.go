@@ -155,18 +155,22 @@ func (m *Image) config(d *decoder) {
 	if d.err != nil {
 		return
 	}
-	switch {
-	case resource[0] == resourceBroker:
-		m.BrokerConfigs++
-	case resource[0] != resourceTopic:
-	case !set:
-		delete(m.configs[name], key)
+	configs := m.configs
+	switch resource[0] {
+	case resourceTopic:
+	case resourceBroker:
+		configs = m.BrokerConfigs
 	default:
-		if m.configs[name] == nil {
-			m.configs[name] = map[string]string{}
-		}
-		m.configs[name][key] = value
+		return
 	}
+	if !set {
+		delete(configs[name], key)
+		return
+	}
+	if configs[name] == nil {
+		configs[name] = map[string]string{}
+	}
+	configs[name][key] = value
 }
 
 // decoder reads fields. The first error sticks; what is decoded after it is zero.
