@@ -233,7 +233,7 @@ func TestListOffsets(t *testing.T) {
 	b := brokertest.Start(t, brokertest.InMemory())
 	c := dial(t, b)
 	b.CreateTopic("empty", 1)
-	b.CreateTopic("t", 1)
+	b.CreateTopic("t", 1, "retention.ms=-1") // its records are of 1970
 	for _, at := range []int64{1000, 3000, 2000} {
 		r := record("x")
 		r.Timestamp = at

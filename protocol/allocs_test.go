@@ -36,14 +36,20 @@ func (e *exchange) run() {
 	}
 }
 
-// allocations are those of the whole process for one exchange.
-func allocations(t testing.TB, b *brokertest.Broker, q kmsg.Request, version int16) float64 {
+// allocations are those of the whole process for one exchange. What else the
+// process does meanwhile, and a collection of the pools, can only add to them: what
+// is more than allowed is measured again.
+func allocations(t testing.TB, b *brokertest.Broker, q kmsg.Request, version int16, allowed float64) (least float64) {
 	c := dial(t, b)
 	e := &exchange{conn: c.conn, request: c.encoded(q, version)}
 	for range 50 { // fills the pools
 		e.run()
 	}
-	return testing.AllocsPerRun(500, e.run)
+	least = testing.AllocsPerRun(500, e.run)
+	for tries := 0; least > allowed && tries < 20; tries++ {
+		least = min(least, testing.AllocsPerRun(500, e.run))
+	}
+	return least
 }
 
 // TestAllocations: what a request allocates doesn't depend on how many records
@@ -62,7 +68,7 @@ func TestAllocations(t *testing.T) {
 		}
 		batch := records(values...)
 		for _, version := range []int16{7, 9, 13} {
-			got := allocations(t, b, produceRequest("t", topicID(t, b, "t"), 0, 1, batch), version)
+			got := allocations(t, b, produceRequest("t", topicID(t, b, "t"), 0, 1, batch), version, allowed)
 			if got > allowed {
 				t.Errorf("Produce v%d with %d records: %.1f allocations, %d allowed", version, n, got, allowed)
 			}
@@ -71,7 +77,7 @@ func TestAllocations(t *testing.T) {
 		for _, version := range []int16{11, 13, 18} {
 			q := fetchRequest("t", topicID(t, b, "t"), 0, 0)
 			q.Topics[0].Partitions[0].PartitionMaxBytes = int32(n) * 20
-			got := allocations(t, b, q, version)
+			got := allocations(t, b, q, version, allowed)
 			if got > allowed {
 				t.Errorf("Fetch v%d of %d bytes: %.1f allocations, %d allowed", version, n*20, got, allowed)
 			}

@@ -125,6 +125,7 @@ func TestHousekeeping(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := vfs.NewMem()
 		n := openNode(t, fs, func(o *Options) {
+			o.RetentionCheck = 0 // as it is by default
 			o.Defaults = engine.DefaultConfig()
 			o.Defaults.SegmentAge = time.Hour
 			o.Defaults.RetentionAge = 6 * time.Hour

@@ -193,7 +193,11 @@ func TestShorterRetentionOfColdLogs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				fs := vfs.NewMem()
-				n := openNode(t, fs, func(o *Options) { o.Defaults = engine.DefaultConfig(); o.Defaults.AppendTime = true })
+				n := openNode(t, fs, func(o *Options) {
+					o.RetentionCheck = 0 // as it is by default
+					o.Defaults = engine.DefaultConfig()
+					o.Defaults.AppendTime = true
+				})
 				create(t, n, "t", 2)
 				produce(t, n, "t", 0, "v")
 				time.Sleep(10 * time.Minute) // a round of housekeeping finds nothing due, and the log is cold

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/bobbin-log/bobbin/engine"
 	"github.com/bobbin-log/bobbin/replication/quorum"
@@ -37,8 +38,11 @@ func testOptions(t *testing.T, fs vfs.FS) Options {
 	return Options{
 		FS: fs, Dir: "/data", NodeID: 1,
 		Listeners: []Endpoint{{Name: "PLAINTEXT", Host: "127.0.0.1", Port: 9092}},
-		Logger:    slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Fatal:     func(err error) { t.Errorf("fatal: %v", err) },
+		// What is due of records of 1970 is done when a test does it, and not when it
+		// has taken five minutes.
+		RetentionCheck: 24 * time.Hour,
+		Logger:         slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Fatal:          func(err error) { t.Errorf("fatal: %v", err) },
 	}
 }
 
