@@ -21,9 +21,14 @@ free_port() {
 		while True:
 		    port = random.randrange(20000, 32000)
 		    with socket.socket() as s:
-		        if s.connect_ex(("127.0.0.1", port)) != 0:
-		            print(port)
-		            break
+		        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1) # as the broker's will
+		        try:
+		            s.bind(("127.0.0.1", port))
+		            s.listen()
+		        except OSError:
+		            continue
+		        print(port)
+		        break
 	END
 }
 

@@ -9,6 +9,7 @@ kafka_version=4.4.0       # broker and Java client
 kafka_tools_version=4.3.1 # the newest kafka-tools that was published to Maven Central
 confluent_version=2.16.1
 kafkajs_version=2.2.4
+dependency_plugin_version=3.8.1 # of Maven, which would else ask for the newest
 java_flags=(-Xmx512M -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "-Dlog4j2.configurationFile=$cache/log4j2.yaml")
 
 # require COMMAND…: says which of them are missing.
@@ -18,12 +19,21 @@ require() {
 	[ ${#missing[@]} -eq 0 ] || { echo "missing: ${missing[*]} (Go 1.26, a JDK of 17 or newer, Maven, Node and Python 3 are needed)" >&2; exit 2; }
 }
 
-# again COMMAND…: runs it, and up to twice more if it fails: registries have bad moments.
-again() { "$@" || { sleep 5 && "$@"; } || { sleep 20 && "$@"; }; }
+# again COMMAND…: runs it, and up to four times more if it fails, in the course of four minutes: registries have bad
+# moments.
+again() {
+	local pause
+	for pause in 5 15 60 150; do
+		"$@" && return
+		sleep $pause
+	done
+	"$@"
+}
 
 install_kcat() {
 	command -v kcat >/dev/null && return
-	{ again apt-get update -qq && DEBIAN_FRONTEND=noninteractive again apt-get install -y -qq --no-install-recommends kcat; } >&2 </dev/null
+	local apt=(apt-get -qq -o DPkg::Lock::Timeout=600) # a fresh machine may be upgrading itself
+	{ again "${apt[@]}" update && DEBIAN_FRONTEND=noninteractive again "${apt[@]}" install -y --no-install-recommends kcat; } >&2 </dev/null
 }
 
 # install_confluent sets $python to an interpreter that has confluent-kafka.
@@ -69,7 +79,7 @@ jars() {
 		echo '</dependencies></project>'
 	} >"$dir.pom.xml"
 	rm -rf "$dir.part"
-	again mvn -B -q -Dstyle.color=never -f "$dir.pom.xml" dependency:copy-dependencies "-DoutputDirectory=$dir.part" -DincludeScope=runtime >&2 </dev/null
+	again mvn -U -B -q -Dstyle.color=never -f "$dir.pom.xml" "org.apache.maven.plugins:maven-dependency-plugin:$dependency_plugin_version:copy-dependencies" "-DoutputDirectory=$dir.part" -DincludeScope=runtime >&2 </dev/null
 	mv "$dir.part" "$dir"
 }
 

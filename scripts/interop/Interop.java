@@ -117,7 +117,7 @@ public class Interop {
     // Clients
 
     static Admin admin() {
-        return Admin.create(Map.of("bootstrap.servers", BOOTSTRAP, "default.api.timeout.ms", "120000"));
+        return Admin.create(Map.of("bootstrap.servers", BOOTSTRAP, "default.api.timeout.ms", "120000", "request.timeout.ms", "120000"));
     }
 
     static KafkaProducer<byte[], byte[]> producer(Map<String, Object> config) {
@@ -128,7 +128,8 @@ public class Interop {
     }
 
     static KafkaConsumer<byte[], byte[]> consumer(Map<String, Object> config) {
-        Map<String, Object> c = new HashMap<>(Map.of("bootstrap.servers", BOOTSTRAP, "allow.auto.create.topics", false));
+        Map<String, Object> c = new HashMap<>(Map.of("bootstrap.servers", BOOTSTRAP, "allow.auto.create.topics", false,
+            "default.api.timeout.ms", 120_000, "request.timeout.ms", 60_000));
         c.putAll(config);
         return new KafkaConsumer<>(c, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }

@@ -67,7 +67,7 @@ const withAdmin = work => using(kafka.admin(), work)
 
 function create(topic, partitions, configs = {}) {
   const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value: String(value) }))
-  return withAdmin(a => a.createTopics({ topics: [{ topic, numPartitions: partitions, configEntries }] }))
+  return withAdmin(a => a.createTopics({ timeout: STEP_MS, topics: [{ topic, numPartitions: partitions, configEntries }] }))
 }
 
 // send writes messages, each with its partition, in one request.
@@ -163,7 +163,7 @@ async function sized(name, size, configs) {
 async function topicLife() {
   const topic = `${RUN}-kafkajs-life`
   await withAdmin(async a => {
-    const ask = { topics: [{ topic, numPartitions: 5 }] }
+    const ask = { timeout: STEP_MS, topics: [{ topic, numPartitions: 5 }] }
     equal(await a.createTopics({ ...ask, validateOnly: true, waitForLeaders: false }), true)
     equal((await a.listTopics()).includes(topic), false)
     equal(await a.createTopics(ask), true)
@@ -172,7 +172,7 @@ async function topicLife() {
     const { partitions } = (await a.fetchTopicMetadata({ topics: [topic] })).topics[0]
     equal(partitions.map(p => p.partitionId).sort(), [0, 1, 2, 3, 4])
     for (const p of partitions) equal([p.replicas, p.isr], [[p.leader], [p.leader]])
-    await a.deleteTopics({ topics: [topic] })
+    await a.deleteTopics({ topics: [topic], timeout: STEP_MS })
     for (const start = Date.now(); (await a.listTopics()).includes(topic); ) {
       if (Date.now() - start > STEP_MS) throw new Error('deleted, and still listed')
     }
@@ -192,7 +192,7 @@ async function createPartitions() {
   const topic = `${RUN}-kafkajs-wider`
   await create(topic, 2)
   await withAdmin(async a => {
-    await a.createPartitions({ topicPartitions: [{ topic, count: 6 }] })
+    await a.createPartitions({ topicPartitions: [{ topic, count: 6 }], timeout: STEP_MS })
     await fails('INVALID_PARTITIONS', () => a.createPartitions({ topicPartitions: [{ topic, count: 3 }] }))
   })
   await send(topic, [{ partition: 5, value: 'v' }])

@@ -21,7 +21,8 @@ MAX_FITTING_VALUE = 1_048_588 - 61 - 11
 
 
 def kcat(*args, stdin=b"", ok=True, loud="-q"):
-    done = subprocess.run(["kcat", "-b", BOOTSTRAP, loud, *args], input=stdin, capture_output=True, timeout=STEP_SECONDS)
+    # -m: by itself kcat gives up on a broker that is silent for five seconds.
+    done = subprocess.run(["kcat", "-b", BOOTSTRAP, "-m", str(STEP_SECONDS), loud, *args], input=stdin, capture_output=True, timeout=STEP_SECONDS)
     if ok and done.returncode != 0:
         raise AssertionError(f"kcat {args}: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout if ok else (done.returncode, done.stderr.decode(errors="replace"))

@@ -61,7 +61,8 @@ console() {
 	local t=$RUN-tools-console-$1 want
 	topics --create --topic "$t" --partitions 1 --replication-factor 1 || return
 	want=$(for i in $(seq 1 200); do printf 'n:%d\tkey %d\tvalue %d\n' "$i" "$i" "$i"; done)
-	tool ConsoleProducer --bootstrap-server "$BOOTSTRAP" --topic "$t" --compression-codec "$1" \
+	# It would wait 1.5 seconds for an answer, and give up after four times that.
+	tool ConsoleProducer --bootstrap-server "$BOOTSTRAP" --topic "$t" --compression-codec "$1" --request-timeout-ms 100000 \
 		--reader-property parse.key=true --reader-property parse.headers=true <<<"$want" || return
 	due "$(consumed "$t" 0 200)" "$want" && due "$(consumed "$t" 150 50)" "$(tail -n 50 <<<"$want")"
 }

@@ -26,6 +26,8 @@ type franz struct{ bootstrap, prefix string }
 func (f franz) with(do func(ctx context.Context, c *kgo.Client, a *kadm.Client) error, opts ...kgo.Opt) error {
 	opts = append([]kgo.Opt{
 		kgo.SeedBrokers(f.bootstrap),
+		kgo.RequestTimeoutOverhead(stepTimeout),
+		kgo.RetryTimeout(stepTimeout),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchMaxBytes(8 << 20),
 	}, opts...)
@@ -36,7 +38,9 @@ func (f franz) with(do func(ctx context.Context, c *kgo.Client, a *kadm.Client) 
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), stepTimeout)
 	defer cancel()
-	return do(ctx, c, kadm.NewClient(c))
+	a := kadm.NewClient(c)
+	a.SetTimeoutMillis(int32(stepTimeout.Milliseconds()))
+	return do(ctx, c, a)
 }
 
 func (f franz) write(topic, codec string, records []record) error {

@@ -20,6 +20,7 @@ func saramaConfig() *sarama.Config {
 	c.Version = sarama.MaxVersion
 	c.ClientID = "interop"
 	c.Net.DialTimeout, c.Net.ReadTimeout, c.Net.WriteTimeout = stepTimeout, stepTimeout, stepTimeout
+	c.Admin.Timeout, c.Producer.Timeout = stepTimeout, stepTimeout
 	c.Metadata.AllowAutoTopicCreation = false
 	c.Producer.Partitioner = sarama.NewManualPartitioner
 	c.Producer.RequiredAcks = sarama.WaitForAll
