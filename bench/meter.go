@@ -127,7 +127,8 @@ func parseDeviceStat(text string) (deviceStat, error) {
 		}
 	}
 	return deviceStat{
-		known: true, read: n[fieldRead] * sectorBytes, written: n[fieldWritten] * sectorBytes, flushes: n[fieldFlushes],
+		known: n != [len(n)]int64{}, // a device may count nothing (queue/iostats)
+		read:  n[fieldRead] * sectorBytes, written: n[fieldWritten] * sectorBytes, flushes: n[fieldFlushes],
 	}, nil
 }
 

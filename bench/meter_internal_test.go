@@ -3,6 +3,7 @@ package bench
 import (
 	"errors"
 	"math"
+	"strings"
 	"testing"
 	"time"
 )
@@ -31,6 +32,9 @@ func TestDeviceStat(t *testing.T) {
 	got, err := parseDeviceStat("  56183     9499  3741754    15270    37700    71813  6017632    23039        0    10492    40091    12092       51  1489016     1234     8579      546\n")
 	if want := (deviceStat{known: true, read: 3741754 * 512, written: 6017632 * 512, flushes: 8579}); err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	if got, err := parseDeviceStat(strings.Repeat("0 ", 17)); err != nil || got.known {
+		t.Errorf("a device that counts nothing gives %+v, %v", got, err)
 	}
 	for _, text := range []string{"", "1 2 3", "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 many"} {
 		if got, err := parseDeviceStat(text); err == nil || got.known {
