@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/bobbin-log/bobbin/protocol"
 	"github.com/bobbin-log/bobbin/protocol/brokertest"
 	"github.com/bobbin-log/bobbin/replication"
 	"github.com/bobbin-log/bobbin/segment/batch"
@@ -285,7 +286,7 @@ func TestFetchHangUp(t *testing.T) {
 // TestFetchThenMore: requests sent behind a long poll wait for it, and holding
 // them costs the broker next to no memory; the order of the answers is kept.
 func TestFetchThenMore(t *testing.T) {
-	b := brokertest.Start(t, brokertest.InMemory())
+	b := brokertest.Start(t, brokertest.InMemory(), brokertest.Limits(protocol.Limits{TransferGrace: patience}))
 	b.CreateTopic("t", 1)
 	c := dial(t, b)
 	q := fetchRequest("t", [16]byte{}, 0, 0)

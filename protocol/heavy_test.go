@@ -5,6 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/bobbin-log/bobbin/protocol"
 	"github.com/bobbin-log/bobbin/protocol/brokertest"
 )
 
@@ -27,7 +28,8 @@ func manyPartitions(topic string, n int, waitMs int32) *kmsg.FetchRequest {
 // Requests whose lists become large in memory take turns; those that wait for
 // records hold up others of their kind, and nobody else.
 func TestHeavyRequestsTakeTurns(t *testing.T) {
-	b := brokertest.Start(t, brokertest.InMemory())
+	// The answer to a large request is taken when the test comes to it.
+	b := brokertest.Start(t, brokertest.InMemory(), brokertest.Limits(protocol.Limits{TransferGrace: patience}))
 	b.CreateTopic("t", 1)
 	const largest = 130_000 // 16 bytes each: the most that a request may list
 	long := manyPartitions("t", largest, 600_000)
