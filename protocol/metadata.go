@@ -18,8 +18,10 @@ import (
 //	11  without the cluster's operations
 //	13  an error of the whole response
 //
-// A topic that is created on the way is there when the answer comes, so it never
-// is LEADER_NOT_AVAILABLE, as it is in Kafka at first.
+// The answer is of the time before the request. A topic that is created on the
+// way is there when the answer comes, and still is UNKNOWN_TOPIC_OR_PARTITION in
+// it, as in Kafka: clients ask again, and those that only look whether a topic is
+// gone after they deleted it are not told that it has partitions.
 
 func (s *Server) metadata(r *request, q *wire.MetadataRequest) *wire.MetadataResponse {
 	a := new(wire.MetadataResponse)
@@ -28,10 +30,10 @@ func (s *Server) metadata(r *request, q *wire.MetadataRequest) *wire.MetadataRes
 	if !all && r.version() < 12 && hasTopicIDs(q) {
 		return refuseMetadata(a, q)
 	}
-	if r.version() < 4 || q.AllowAutoTopicCreation {
-		s.createMissing(r, q)
-	}
 	m := s.node.Image()
+	if r.version() < 4 || q.AllowAutoTopicCreation {
+		s.createMissing(r, m, q)
+	}
 	a.ClusterId = &m.ClusterID
 	a.ControllerId = s.node.ID()
 	for _, b := range addresses(m, r.conn.listener) {
@@ -87,13 +89,12 @@ func refuseMetadata(a *wire.MetadataResponse, q *wire.MetadataRequest) *wire.Met
 	return a
 }
 
-// createMissing creates the topics that a request names and that don't exist, if
-// the broker is set to do so. What goes wrong shows as the topic's absence.
-func (s *Server) createMissing(r *request, q *wire.MetadataRequest) {
+// createMissing creates the topics that a request names and that m lacks, if the
+// broker is set to do so. What goes wrong shows as the topic's absence.
+func (s *Server) createMissing(r *request, m *replication.Image, q *wire.MetadataRequest) {
 	if !s.autoCreate {
 		return
 	}
-	m := s.node.Image()
 	var specs []replication.TopicSpec
 	named := map[string]bool{}
 	for i := range q.Topics {

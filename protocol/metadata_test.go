@@ -114,7 +114,8 @@ func TestMetadataOperations(t *testing.T) {
 }
 
 // TestMetadataCreates: topics are created by asking where both sides allow it,
-// which clients before version 4 always do, and can be used at once.
+// which clients before version 4 always do. The answer doesn't know them yet, as
+// in Kafka 4.4; the next one does, and they can be used at once.
 func TestMetadataCreates(t *testing.T) {
 	for _, k := range []struct {
 		name    string
@@ -134,17 +135,39 @@ func TestMetadataCreates(t *testing.T) {
 			q := metadataRequest("new", "bad name", "new")
 			q.AllowAutoTopicCreation = k.allow
 			want := []string{"new 0 3", "bad name 0 17"}
-			if k.created {
-				want[0] = "new 2 0"
-			}
 			if got := told(ask[*kmsg.MetadataResponse](c, q, k.version)); !slices.Equal(got, want) {
-				t.Errorf("%q, want %q", got, want)
+				t.Errorf("first %q, want %q", got, want)
 			}
 			p := produced(ask[*kmsg.ProduceResponse](c, produceRequest("new", [16]byte{}, 1, -1, records("x")), 9))
 			if (p.ErrorCode == 0) != k.created {
 				t.Errorf("producing at once: %v", kerr.ErrorForCode(p.ErrorCode))
 			}
+			if k.created {
+				want[0] = "new 2 0"
+			}
+			if got := told(ask[*kmsg.MetadataResponse](c, q, k.version)); !slices.Equal(got, want) {
+				t.Errorf("then %q, want %q", got, want)
+			}
 		})
+	}
+}
+
+// TestMetadataAfterDelete: whoever looks whether topics are gone sees none, even
+// if looking brings them back.
+func TestMetadataAfterDelete(t *testing.T) {
+	b := brokertest.Start(t, brokertest.InMemory(), brokertest.AutoCreate())
+	b.CreateTopic("t", 2)
+	c := dial(t, b)
+	if got := told(ask[*kmsg.MetadataResponse](c, metadataRequest("t"), 1)); !slices.Equal(got, []string{"t 2 0"}) {
+		t.Errorf("before: %q", got)
+	}
+	q := kmsg.NewPtrDeleteTopicsRequest()
+	q.TopicNames, q.TimeoutMillis = []string{"t"}, 60_000
+	if a := ask[*kmsg.DeleteTopicsResponse](c, q, 1); a.Topics[0].ErrorCode != 0 {
+		t.Fatalf("deletion: %v", kerr.ErrorForCode(a.Topics[0].ErrorCode))
+	}
+	if got := told(ask[*kmsg.MetadataResponse](c, metadataRequest("t"), 1)); !slices.Equal(got, []string{"t 0 3"}) {
+		t.Errorf("after: %q", got)
 	}
 }
 
