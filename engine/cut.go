@@ -78,7 +78,9 @@ func (l *Log) lessen(to recoveryPoints, change func() error) error {
 	if err := l.usable(); err != nil {
 		return err
 	}
+	l.generation.Add(1)
 	err := change()
+	l.generation.Add(1)
 	if err != nil {
 		return l.fail(fmt.Errorf("cut at offset %d: %w", to.durable, err))
 	}
@@ -96,7 +98,6 @@ func (l *Log) lessen(to recoveryPoints, change func() error) error {
 // before the offset first.
 func (l *Log) truncate(n int, pos, first int64) error {
 	parts := *l.view.Load()
-	l.generation.Add(1)
 	l.durable.Store(min(l.durable.Load(), first))
 	l.handed.Store(min(l.handed.Load(), first))
 	l.mu.synced = min(l.mu.synced, first)
@@ -212,7 +213,6 @@ func (l *Log) reset(to int64) error {
 // a segment is not there. Until the new one is durable it is the oldest, emptied.
 func (l *Log) restart(to int64) error {
 	old := *l.view.Load()
-	l.generation.Add(1)
 	// The view goes first: a reader finds nothing, and looks again.
 	l.publish(nil)
 	l.durable.Store(to)

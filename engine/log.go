@@ -25,11 +25,11 @@ import (
 //	append: roll → view, bytes → segment size,              read: Start, End,
 //	        undecided, End                                        undecided, view
 //	trim:   Start, view                                     (a part that is missing
-//	cut:    generation, End, view, bytes                     means: look again)
+//	cut:    generation, End, view, bytes, generation         means: look again)
 //
-// A reader that began before a cut could mix positions of old and new bytes. It
-// therefore compares generation before and after it has pinned its bytes, and
-// starts over when it differs. Once pinned, bytes stay.
+// A reader that began before a cut, or in the middle of it, could mix positions of
+// old and new bytes. It therefore compares generation before and after it has pinned
+// its bytes, and starts over when it differs. Once pinned, bytes stay.
 type Log struct {
 	name  string
 	dir   string
@@ -50,7 +50,7 @@ type Log struct {
 	// handed is the offset below which the kernel has all bytes, or Durable if that
 	// is more. It lags behind while the policy asks for more than that.
 	handed atomic.Int64
-	// generation counts the cuts.
+	// generation counts the cuts: each when it begins, and when it is done.
 	generation atomic.Uint64
 	// recovered is the recovery point that was last written down.
 	recovered atomic.Int64

@@ -28,18 +28,20 @@ func (l *Log) Read(ctx context.Context, r Read) (segment.Extent, error) {
 			return segment.Extent{}, nil
 		}
 		e, err := l.readParts(ctx, r, upTo)
-		if l.generation.Load() == generation && !errors.Is(err, segment.ErrClosed) {
-			if err == nil {
-				l.store.cold.admit(ctx, e)
-			}
-			return e, err
+		if err == nil && l.generation.Load() == generation {
+			l.store.cold.admit(ctx, e)
+			return e, nil
 		}
 		// The log was cut or trimmed meanwhile: what was found may be other
 		// bytes by now.
 		if err == nil {
 			e.Release()
 		}
-		if err := l.open(); err != nil {
+		// Or it is being cut: then this waits for the end of that, which counts, too.
+		if closed := l.open(); closed != nil {
+			return segment.Extent{}, closed
+		}
+		if err != nil && !errors.Is(err, segment.ErrClosed) && l.generation.Load() == generation {
 			return segment.Extent{}, err
 		}
 	}
