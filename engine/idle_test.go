@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -82,12 +84,14 @@ func TestIdleSegmentsHoldNoFile(t *testing.T) {
 // A process that has no descriptor left closes what it can, and goes on.
 func TestOutOfFiles(t *testing.T) {
 	mem := vfs.NewMem()
-	var open atomic.Int64
+	var open, bound, refused atomic.Int64
+	bound.Store(30)
 	opens := func(op vfs.Op) bool {
 		return op.Kind == vfs.OpOpen || op.Kind == vfs.OpOpenRead || op.Kind == vfs.OpCreate
 	}
 	full := vfs.NewInject(mem, func(op vfs.Op) error {
-		if opens(op) && open.Load() >= 30 {
+		if opens(op) && open.Load() >= bound.Load() {
+			refused.Add(1)
 			return syscall.EMFILE
 		}
 		return nil
@@ -107,9 +111,28 @@ func TestOutOfFiles(t *testing.T) {
 	for i := range 5 {
 		l := create(t, s, fmt.Sprintf("t-%d", i), c)
 		logs = append(logs, l)
-		want := fill(t, l, rand.New(rand.NewPCG(1, 1)), nil, 60)
-		checkValues(t, readAll(t, l, 0, 60, 1000), 0, want)
+		want := fill(t, l, rand.New(rand.NewPCG(1, 1)), nil, 400)
+		checkValues(t, readAll(t, l, 0, 400, 1000), 0, want)
 	}
+	// All at once: who finds nothing to close has the descriptors that another closed.
+	var readers sync.WaitGroup
+	for _, l := range logs {
+		readers.Go(func() {
+			for offset := range int64(400) {
+				e, err := l.Read(t.Context(), engine.Read{From: offset, UpTo: 400, MaxBytes: 100, AtLeastOne: true})
+				if err != nil {
+					t.Errorf("read from %d: %v", offset, err)
+					return
+				}
+				e.Release()
+			}
+		})
+	}
+	readers.Wait()
+	if refused.Load() == 0 {
+		t.Error("there were descriptors enough")
+	}
+	bound.Store(math.MaxInt64) // what is written at the end has no files to close
 	closeStore(t, s, logs...)
 }
 

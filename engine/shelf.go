@@ -15,10 +15,13 @@ import (
 // A list by last use would be truer. It would take the store's one lock for every
 // read of every log; here a use sets a flag under the part's own.
 //
-// Lock order: shelf.mu → part.use.
+// Lock order: shelf.sweeping → shelf.mu → part.use.
 type shelf struct {
 	max int // parts
-	mu  struct {
+	// sweeping is held until what a sweep took off the shelf is closed: who clears it
+	// for want of descriptors then has those that another one has just given back.
+	sweeping sync.Mutex
+	mu       struct {
 		sync.Mutex
 		open []*part
 		hand int
@@ -89,6 +92,8 @@ func (s *shelf) remove(p *part) {
 
 // sweep closes the parts that were not used since the sweep before.
 func (s *shelf) sweep() {
+	s.sweeping.Lock()
+	defer s.sweeping.Unlock()
 	var out []*evicted
 	s.mu.Lock()
 	for i := len(s.mu.open) - 1; i >= 0; i-- {
