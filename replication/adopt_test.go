@@ -102,7 +102,7 @@ func TestAdoptBrokerConfigs(t *testing.T) {
 			record = "\x01\x04\x00\x04" + text(broker) + text(key) + "\x00\x00"
 		}
 		b := batch.Of(batch.Record{Value: []byte(record)}).Bytes()
-		batch.Batch(b).Stamp(offset, 0)
+		b.Stamp(offset, 0)
 		log = append(log, b...)
 	}
 	set(1_000_000, "", "log.retention.ms", "-1")
