@@ -32,6 +32,19 @@ func (n *Node) change(ctx context.Context, decide func() ([][]byte, error)) erro
 	return err
 }
 
+// command runs one of the controller's commands, and returns what it says of each part.
+func command[R any](ctx context.Context, n *Node, decide func() ([][]byte, []R)) ([]R, error) {
+	var results []R
+	err := n.change(ctx, func() (records [][]byte, _ error) {
+		records, results = decide()
+		return records, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return results, nil
+}
+
 // followUp waits for the command that is on its way, and brings the partitions
 // in line with what it did.
 func (n *Node) followUp() {
@@ -121,56 +134,24 @@ func (n *Node) newTopicID() (id [16]byte, err error) {
 // their logs are gone, also after a crash. Errors and results are as in
 // CreateTopics.
 func (n *Node) DeleteTopics(ctx context.Context, refs []TopicRef) ([]TopicResult, error) {
-	var results []TopicResult
-	err := n.change(ctx, func() (records [][]byte, _ error) {
-		records, results = n.controller.DeleteTopics(refs)
-		return records, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return results, nil
+	return command(ctx, n, func() ([][]byte, []TopicResult) { return n.controller.DeleteTopics(refs) })
 }
 
 // CreatePartitions adds partitions to topics. Errors and results are as in
 // CreateTopics.
 func (n *Node) CreatePartitions(ctx context.Context, specs []PartitionsSpec, validateOnly bool) ([]TopicResult, error) {
-	var results []TopicResult
-	err := n.change(ctx, func() (records [][]byte, _ error) {
-		records, results = n.controller.CreatePartitions(specs, validateOnly)
-		return records, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return results, nil
+	return command(ctx, n, func() ([][]byte, []TopicResult) { return n.controller.CreatePartitions(specs, validateOnly) })
 }
 
 // AlterConfigs changes topics' configs; they are in force when it returns. Errors
 // and results are as in CreateTopics.
 func (n *Node) AlterConfigs(ctx context.Context, changes []ConfigChange, validateOnly bool) ([]TopicResult, error) {
-	var results []TopicResult
-	err := n.change(ctx, func() (records [][]byte, _ error) {
-		records, results = n.controller.AlterConfigs(changes, validateOnly)
-		return records, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return results, nil
+	return command(ctx, n, func() ([][]byte, []TopicResult) { return n.controller.AlterConfigs(changes, validateOnly) })
 }
 
 // AlterBrokerConfigs changes what was set for brokers while they run. All logs, and
 // those that are made later, have it when it returns. The first error is about the
 // whole command, as in CreateTopics; those of the changes are in their order.
 func (n *Node) AlterBrokerConfigs(ctx context.Context, changes []BrokerConfigChange, validateOnly bool) ([]error, error) {
-	var errs []error
-	err := n.change(ctx, func() (records [][]byte, _ error) {
-		records, errs = n.controller.AlterBrokerConfigs(changes, validateOnly)
-		return records, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return errs, nil
+	return command(ctx, n, func() ([][]byte, []error) { return n.controller.AlterBrokerConfigs(changes, validateOnly) })
 }
