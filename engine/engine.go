@@ -53,6 +53,10 @@ type Marks struct {
 	End int64
 }
 
+// LastStable is the offset below which consumers of committed data see records: what
+// is acknowledged, up to the first transaction that is open.
+func (m Marks) LastStable() int64 { return min(m.Acked, m.Undecided) }
+
 // Appended says where a batch set went.
 type Appended struct {
 	// Base is the offset of the first record, Next the one after the last.

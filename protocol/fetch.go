@@ -251,7 +251,7 @@ func (a *fetchAnswer) divergence(p *fetchPart) bool {
 	marks := log.Marks()
 	p.code, p.diverges = codeNone, true
 	p.divergingEpoch, p.divergingEnd = epoch, end
-	p.highWatermark, p.lastStable, p.logStart = marks.Acked, min(marks.Acked, marks.Undecided), marks.Start
+	p.highWatermark, p.lastStable, p.logStart = marks.Acked, marks.LastStable(), marks.Start
 	return true
 }
 

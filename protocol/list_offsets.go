@@ -116,7 +116,7 @@ func (s *Server) findOffset(r *request, p *replication.Partition, log *engine.Lo
 	marks := log.Marks() // not p's, which may be cold by now and then knows no stable offset
 	end := marks.Acked
 	if committed {
-		end = min(marks.Acked, marks.Undecided)
+		end = marks.LastStable()
 	}
 	var pos engine.Position
 	var ok bool

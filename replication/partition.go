@@ -396,7 +396,7 @@ func (p *Partition) Read(ctx context.Context, r ReadRequest) (ReadResult, error)
 
 func (p *Partition) read(ctx context.Context, l *engine.Log, r ReadRequest) (ReadResult, error) {
 	m := l.Marks()
-	result := ReadResult{HighWatermark: m.Acked, LastStable: min(m.Acked, m.Undecided), LogStart: m.Start}
+	result := ReadResult{HighWatermark: m.Acked, LastStable: m.LastStable(), LogStart: m.Start}
 	upTo := result.HighWatermark
 	if r.Committed {
 		upTo = result.LastStable
